@@ -1,0 +1,156 @@
+//! The conversation between the kernel and the notebook's own Python: Jupyter messages as they are,
+//! one shell request at a time, and calls of parallel magics out of running code.
+//!
+//! **Invariant**: the kernel sends the next [`ToLocal::Message`] on the shell channel of the main
+//! shell only after [`FromLocal::Finished`] for the one before.
+
+use serde::{Deserialize, Serialize};
+
+use super::report::{Raised, StreamName};
+use super::{Buffer, Json};
+
+/// A Jupyter message without its signature.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// The channel it came in on, or is to go out on.
+    pub channel: Channel,
+    /// Routing identities in front of the delimiter; on iopub the topic.
+    pub identities: Vec<Buffer>,
+    /// The four JSON parts, byte for byte.
+    pub header: Json,
+    /// The parent's header.
+    pub parent: Json,
+    /// Metadata.
+    pub metadata: Json,
+    /// Content.
+    pub content: Json,
+    /// Binary buffers.
+    pub buffers: Vec<Buffer>,
+}
+
+/// Jupyter's channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Channel {
+    /// Requests in order.
+    Shell,
+    /// Requests that overtake.
+    Control,
+    /// Requests from kernel to frontend.
+    Stdin,
+    /// Broadcasts.
+    Iopub,
+}
+
+/// A parallel magic as the local shell registers it, from the kernel's table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MagicSpec {
+    /// Its name without percent signs.
+    pub name: String,
+    /// Whether `%name` exists.
+    pub line: bool,
+    /// Whether `%%name` exists.
+    pub cell: bool,
+    /// What `%name?` shows.
+    pub help: String,
+}
+
+/// Kernel → local process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ToLocal {
+    /// The first message: what the local shell needs to know of the kernel.
+    Setup {
+        /// The Jupyter session id that its messages carry.
+        session: String,
+        /// Where the connection file is (`%connect_info`).
+        connection_file: String,
+        /// The magics that call the kernel.
+        magics: Vec<MagicSpec>,
+    },
+    /// A client's message on shell or control, or its answer on stdin.
+    Message(Message),
+    /// Raise `KeyboardInterrupt` in what runs.
+    Interrupt,
+    /// A cell that ran on the engines: keep it in the history and count it.
+    Record {
+        /// Its source as it was typed.
+        code: String,
+        /// Its execution count; the shell's next one is one more.
+        count: u32,
+    },
+    /// The answer to [`FromLocal::Call`].
+    Answer {
+        /// The call.
+        call: u64,
+        /// How it went.
+        answer: Answer,
+    },
+    /// End: run the exit handlers, then exit.
+    Quit,
+}
+
+/// How a call of a parallel magic went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    /// It is done and everything it had to show has been shown.
+    Done,
+    /// It failed, and so must the code that called it.
+    Failed(Raised),
+    /// The words after the magic do not make sense: `UsageError`.
+    Usage(String),
+    /// The user interrupted it.
+    Interrupted,
+}
+
+/// Local process → kernel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum FromLocal {
+    /// The first message: the shell is ready.
+    Hello {
+        /// Its [`super::BUILD`].
+        build: String,
+        /// Its process id.
+        pid: u32,
+        /// Python's version.
+        python: String,
+        /// The content of a `kernel_info_reply` as ipykernel gives it.
+        kernel_info: Json,
+    },
+    /// The shell cannot start: what is wrong with this Python and what to install. The process ends.
+    Unfit {
+        /// A sentence or two for the user.
+        reason: String,
+    },
+    /// A message to sign and send as it is.
+    Message(Message),
+    /// Text that was written.
+    Stream {
+        /// Where to.
+        name: StreamName,
+        /// The text.
+        text: String,
+        /// The header of the request it belongs to, a JSON object; empty when there is none.
+        parent: Json,
+    },
+    /// The shell request is over; its reply and its output were sent before.
+    Finished {
+        /// The `msg_id` of the request.
+        msg_id: String,
+        /// The execution count that the next cell will have.
+        next_count: u32,
+        /// Whether its reply had the status `error` (the requests queued behind it are aborted).
+        failed: bool,
+    },
+    /// Running code called a parallel magic; it waits for [`ToLocal::Answer`].
+    Call {
+        /// Names the call in its answer.
+        call: u64,
+        /// The magic's name without percent signs.
+        magic: String,
+        /// The rest of its line.
+        line: String,
+        /// The body, for a cell magic.
+        cell: Option<String>,
+        /// The header of the request that runs, a JSON object.
+        parent: Json,
+    },
+}

@@ -1,0 +1,78 @@
+//! What the kernel asks engines to do, and how a task reaches every one of its targets.
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::Rank;
+use super::report::Report;
+
+/// Names one task for the life of a kernel; never used twice, never 0.
+pub type TaskId = u64;
+
+/// One task, the same for each of its targets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its name in every report.
+    pub id: TaskId,
+    /// How many engines run it. A target that is done first keeps MPI progressing for the rest.
+    pub targets: u32,
+    /// What to do.
+    pub work: Work,
+}
+
+/// What an engine can be asked to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Work {
+    /// Run a cell in the engine's IPython shell.
+    Execute {
+        /// The source, magics and all.
+        code: String,
+        /// Count it, keep it in `In` and show its last expression.
+        store_history: bool,
+    },
+}
+
+/// Kernel → gateway (rank 0), on the gateway socket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ToGateway {
+    /// Hand `task`, an encoded [`Task`], to each of `targets`.
+    FanOut {
+        /// The task's id, so that the gateway need not decode it.
+        id: TaskId,
+        /// Ranks in ascending order, without repeats.
+        targets: Vec<Rank>,
+        /// The task as [`crate::frame::pack`] wrote it, passed on byte for byte.
+        task: ByteBuf,
+    },
+}
+
+/// Gateway (rank 0) → kernel, on the gateway socket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum FromGateway {
+    /// The first message: which worker process this socket belongs to.
+    Hello {
+        /// Its process id, as in its [`super::lifeline::WorkerHello`].
+        pid: u32,
+    },
+    /// What `rank` reported.
+    Report {
+        /// The reporting engine.
+        rank: Rank,
+        /// What it said.
+        report: Report,
+    },
+}
+
+/// Rank ↔ rank, on the private communicator.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Packet {
+    /// Rank 0 → a target: an encoded [`Task`].
+    Task(ByteBuf),
+    /// A rank → rank 0: an encoded [`Report`].
+    Report(ByteBuf),
+    /// Rank 0 → the targets of a task: every one of them is done, stop polling for its sake.
+    Settled {
+        /// The task that ended.
+        task: TaskId,
+    },
+}

@@ -1,0 +1,1 @@
+//! The parallel magics: from what was typed to values. No I/O.
