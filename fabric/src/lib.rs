@@ -12,5 +12,6 @@
 //! **Boundary**: no Jupyter and no Python in here, and no call of MPI outside the plugin that
 //! `mpi` opens at run time.
 
+pub mod config;
 pub mod frame;
 pub mod message;
