@@ -15,3 +15,36 @@ pub(crate) unsafe extern "C" fn parallel_python_main(argc: c_int, argv: *mut *mu
     // SAFETY: the caller vouches for `argv`, and no interpreter has been started.
     unsafe { pyo3::ffi::Py_BytesMain(argc, argv) }
 }
+
+/// Signals that a thread raises by its own fault: blocking them would hide the fault from faulthandler.
+const FAULTS: [c_int; 6] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT, libc::SIGTRAP];
+
+/// Calls `body` while this thread blocks every signal but [`FAULTS`].
+pub(crate) fn with_signals_blocked<R>(body: impl FnOnce() -> R) -> R {
+    let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    let mut blocked = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: both sets are local and initialised by the calls before they are read; the calls change
+    // nothing but this thread's mask, and cannot fail with these arguments.
+    unsafe {
+        libc::sigfillset(blocked.as_mut_ptr());
+        for fault in FAULTS {
+            libc::sigdelset(blocked.as_mut_ptr(), fault);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, blocked.as_ptr(), before.as_mut_ptr());
+    }
+    let result = body();
+    // SAFETY: `before` was written by the call above; the mask belongs to this thread alone.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    result
+}
+
+/// Writes out what C code has printed but C's library still holds.
+pub(crate) fn flush_c_output() {
+    unsafe extern "C" {
+        static mut stdout: *mut libc::FILE;
+    }
+    // SAFETY: C's `stdout` is valid for the life of the process and locks itself. Other streams are
+    // left alone: flushing all of them waits for locks that the user's threads may hold for long.
+    unsafe { libc::fflush(stdout) };
+}

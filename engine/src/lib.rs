@@ -15,9 +15,11 @@
 
 use pyo3::prelude::*;
 
+mod capture;
 mod ffi;
 mod local;
 mod sources;
+mod threads;
 
 /// The extension module that Python sees.
 #[pymodule]
