@@ -12,6 +12,15 @@
 //! **Boundary**: no Jupyter and no Python in here, and no call of MPI outside the plugin that
 //! `mpi` opens at run time.
 
+#![deny(unsafe_code)]
+
+pub mod abi;
+pub mod comm;
 pub mod config;
+pub mod doorbell;
 pub mod frame;
 pub mod message;
+pub mod mpi;
+pub mod sys;
+pub mod transport;
+pub mod twin;

@@ -44,6 +44,11 @@ pub enum ToGateway {
         /// The task as [`crate::frame::pack`] wrote it, passed on byte for byte.
         task: ByteBuf,
     },
+    /// These ranks have died: send them nothing and wait for none of them.
+    Lost {
+        /// The dead ranks.
+        ranks: Vec<Rank>,
+    },
 }
 
 /// Gateway (rank 0) → kernel, on the gateway socket.

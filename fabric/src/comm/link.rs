@@ -1,0 +1,230 @@
+//! The carrier, the doorbells of others, and the accounts of open tasks: everything that the comm
+//! thread and the outboxes share, behind one lock.
+//!
+//! **Invariant**: a packet is sent first and rung for afterwards; nothing is sent to a dead rank.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::roster::{Roster, Settled};
+use crate::doorbell::{Ringer, Rung};
+use crate::frame;
+use crate::message::Rank;
+use crate::message::task::{Packet, TaskId};
+use crate::transport::{Fabric, FabricError};
+
+/// See the module.
+pub(super) struct Link {
+    fabric: Option<Box<dyn Fabric>>,
+    ringers: Vec<Option<Ringer>>,
+    rank: Rank,
+    lost: BTreeSet<Rank>,
+    /// Rank 0's account of all ranks' tasks.
+    pub(super) roster: Roster,
+    /// Tasks of several targets that run here.
+    running: BTreeSet<TaskId>,
+    /// Tasks of several targets that are done here and maybe not elsewhere.
+    unsettled: BTreeSet<TaskId>,
+    /// Sends that were not complete when last looked at.
+    pending: usize,
+    /// Whether the comm thread will look again by itself, so that nobody need wake it.
+    pub(super) looking: bool,
+    /// The comm thread is to end.
+    pub(super) stop: bool,
+    pub(super) sent: u64,
+    pub(super) received: u64,
+}
+
+impl Link {
+    pub(super) fn new(fabric: Box<dyn Fabric>, ringers: Vec<Option<Ringer>>) -> Link {
+        Link {
+            rank: fabric.rank(),
+            fabric: Some(fabric),
+            ringers,
+            lost: BTreeSet::new(),
+            roster: Roster::default(),
+            running: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
+            pending: 0,
+            looking: false,
+            stop: false,
+            sent: 0,
+            received: 0,
+        }
+    }
+
+    /// Sends `packet` to each of `targets` that lives and is not this rank.
+    pub(super) fn post_all(&mut self, targets: &[Rank], packet: &Packet) -> Result<(), FabricError> {
+        let bytes = frame::pack(packet)?;
+        let own = self.rank;
+        for to in targets.iter().copied().filter(|to| *to != own) {
+            match self.post(to, &bytes) {
+                // A rank may die before anyone has said so.
+                Ok(()) | Err(FabricError::Gone { .. }) => {}
+                Err(FabricError::NoSuchRank { rank, size }) => {
+                    tracing::warn!(rank, size, "a packet for a rank that does not exist is dropped");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one packet and rings for it.
+    pub(super) fn post(&mut self, to: Rank, bytes: &[u8]) -> Result<(), FabricError> {
+        if self.lost.contains(&to) {
+            return Err(FabricError::Gone { rank: to });
+        }
+        self.fabric()?.send(to, bytes)?;
+        self.sent += 1;
+        match self.ring(to) {
+            Rung::Heard => Ok(()),
+            Rung::Owed => {
+                self.nudge();
+                Ok(())
+            }
+            Rung::Gone => {
+                self.forget(to)?;
+                Err(FabricError::Gone { rank: to })
+            }
+        }
+    }
+
+    /// The next packet that has arrived.
+    pub(super) fn receive(&mut self) -> Result<Option<(Rank, Vec<u8>)>, FabricError> {
+        let arrived = self.fabric()?.receive()?;
+        self.received += u64::from(arrived.is_some());
+        Ok(arrived)
+    }
+
+    /// Moves sends along, and wakes the comm thread to go on with that if some remain.
+    pub(super) fn progress(&mut self) -> Result<(), FabricError> {
+        self.pending = self.fabric()?.progress()?;
+        if self.pending > 0 {
+            self.nudge();
+        }
+        Ok(())
+    }
+
+    /// A task arrived for this rank.
+    pub(super) fn begin(&mut self, task: TaskId, targets: u32) {
+        if targets > 1 {
+            self.running.insert(task);
+        }
+    }
+
+    /// This rank is done with `task`.
+    pub(super) fn finish(&mut self, task: TaskId) {
+        if self.running.remove(&task) {
+            self.unsettled.insert(task);
+            self.nudge();
+        }
+    }
+
+    /// Every rank is done with `task`.
+    pub(super) fn settle(&mut self, task: TaskId) {
+        self.running.remove(&task);
+        self.unsettled.remove(&task);
+    }
+
+    /// Tells the targets of settled tasks, on rank 0.
+    pub(super) fn tell_settled(
+        &mut self,
+        settled: impl IntoIterator<Item = Settled>,
+    ) -> Result<(), FabricError> {
+        for Settled { task, targets } in settled {
+            self.settle(task);
+            self.post_all(&targets, &Packet::Settled { task })?;
+        }
+        Ok(())
+    }
+
+    /// `rank` has died: it gets nothing more, and nobody waits for it.
+    pub(super) fn forget(&mut self, rank: Rank) -> Result<(), FabricError> {
+        if rank == self.rank || !self.lost.insert(rank) {
+            return Ok(());
+        }
+        self.fabric()?.lose(rank);
+        if let Some(ringer) = self.ringers.get_mut(rank as usize) {
+            *ringer = None;
+        }
+        if rank == 0 {
+            // Nobody is left who could say that a task is settled.
+            self.running.clear();
+            self.unsettled.clear();
+        }
+        let settled = self.roster.lose(rank);
+        self.tell_settled(settled)
+    }
+
+    /// Whether MPI has to be moved along though no packet is announced: other ranks of a task may
+    /// rely on it, or own sends are not complete.
+    pub(super) fn wants_progress(&self) -> bool {
+        self.pending > 0 || !self.unsettled.is_empty()
+    }
+
+    /// Whether sends are not complete.
+    pub(super) fn sends_pending(&self) -> bool {
+        self.pending > 0
+    }
+
+    /// Writes what can be written of owed rings.
+    pub(super) fn ring_owed(&mut self) -> Result<(), FabricError> {
+        let owing = |(to, ringer): (usize, &Option<Ringer>)| ringer.as_ref()?.owes().then_some(to);
+        let owed: Vec<usize> = self.ringers.iter().enumerate().filter_map(owing).collect();
+        for to in owed {
+            let gone = self.ringers[to].as_mut().is_some_and(|ringer| ringer.settle() == Rung::Gone);
+            if let (true, Ok(rank)) = (gone, Rank::try_from(to)) {
+                self.forget(rank)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The pipes to wait for, so that owed rings can be written.
+    pub(super) fn owed_pipes(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.ringers.iter().flatten().filter(|ringer| ringer.owes()).map(AsFd::as_fd)
+    }
+
+    /// Wakes the comm thread by this rank's own doorbell.
+    pub(super) fn wake(&mut self) {
+        self.ring(self.rank);
+    }
+
+    /// The carrier, for good.
+    pub(super) fn take_fabric(&mut self) -> Option<Box<dyn Fabric>> {
+        self.fabric.take()
+    }
+
+    /// Wakes the comm thread unless it will look by itself.
+    fn nudge(&mut self) {
+        if !self.looking {
+            self.looking = true;
+            self.wake();
+        }
+    }
+
+    fn ring(&mut self, to: Rank) -> Rung {
+        match self.ringers.get_mut(to as usize) {
+            Some(Some(ringer)) => ringer.ring(),
+            _ => Rung::Gone,
+        }
+    }
+
+    fn fabric(&mut self) -> Result<&mut Box<dyn Fabric>, FabricError> {
+        self.fabric.as_mut().ok_or(FabricError::Ended(super::Ended::Stopped))
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Link")
+            .field("rank", &self.rank)
+            .field("lost", &self.lost)
+            .field("running", &self.running)
+            .field("unsettled", &self.unsettled)
+            .field("pending", &self.pending)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,137 @@
+//! The comm thread: carries tasks to engines and their reports back, while Python is busy with
+//! whatever it is busy with.
+//!
+//! ```text
+//!  kernel ═ gateway socket ═► rank 0's comm thread ─ packet + ring ─► comm thread ─► inbox ─► Python
+//!         ◄════════════════   (or rank 0's Python)  ◄─ packet + ring ──── Outbox::report ◄───
+//! ```
+//!
+//! **Invariant**: reports of one rank reach the kernel in the order in which they were made, and the
+//! thread sleeps whenever nothing is under way. **Who owns what**: [`Comm`] owns the thread; the
+//! carrier, the ringers and the accounts of open tasks are one [`link::Link`] behind one lock, which
+//! the thread and every [`Outbox`] take for a few system calls at a time.
+//! **Boundary**: no Python and no interrupts: those come by lifeline.
+
+mod backoff;
+mod gateway;
+mod link;
+mod outbox;
+mod pump;
+mod roster;
+
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::doorbell::{Doorbell, Ringer};
+use crate::message::task::Task;
+use crate::sys;
+use crate::transport::{Fabric, FabricError};
+use gateway::Gateway;
+use link::Link;
+pub use outbox::Outbox;
+use pump::Pump;
+
+/// The running comm thread of one rank.
+#[derive(Debug)]
+pub struct Comm {
+    shared: Arc<Shared>,
+    thread: JoinHandle<()>,
+}
+
+/// Why a comm thread has ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    /// [`Comm::stop`] was called.
+    #[error("it was stopped")]
+    Stopped,
+    /// The gateway socket ended: the kernel is gone or has let go.
+    #[error("the kernel has closed the gateway socket")]
+    KernelGone,
+    /// The gateway socket failed or carried what is not the protocol.
+    #[error("the gateway socket failed: {0}")]
+    Gateway(String),
+    /// The carrier or the doorbell failed.
+    #[error("{0}")]
+    Fabric(String),
+    /// Nobody takes tasks from the inbox any more.
+    #[error("the engine takes no more tasks")]
+    InboxClosed,
+}
+
+impl Comm {
+    /// Waits until every rank is here, then starts the thread. `gateway` is the socket to the
+    /// kernel, on rank 0. The sender `inbox` is dropped when the thread ends, whatever the reason
+    /// ([`Comm::reason`]).
+    ///
+    /// # Errors
+    /// What the carrier's barrier says, and [`FabricError::Io`] when a doorbell cannot be opened or
+    /// no thread is to be had.
+    pub fn start(
+        mut fabric: Box<dyn Fabric>,
+        bell: Doorbell,
+        gateway: Option<UnixStream>,
+        inbox: Sender<Task>,
+    ) -> Result<(Comm, Outbox), FabricError> {
+        // Every doorbell is created before its owner comes here, so after the barrier all exist.
+        fabric.barrier()?;
+        let (rank, size) = (fabric.rank(), fabric.size());
+        let gateway = gateway.map(Gateway::new).transpose()?;
+        let shared = Arc::new(Shared {
+            rank,
+            link: Mutex::new(Link::new(fabric, ringers(&bell, rank, size)?)),
+            gateway,
+            ended: OnceLock::new(),
+        });
+        let pump = Pump::new(Arc::clone(&shared), bell, inbox, size);
+        let thread = sys::spawn("comm", move || pump.run())
+            .map_err(FabricError::io("cannot start the comm thread"))?;
+        let outbox = Outbox::new(Arc::clone(&shared));
+        Ok((Comm { shared, thread }, outbox))
+    }
+
+    /// Ends the thread and returns the carrier, to be finalised by the thread that started it.
+    /// Reports made from now on are refused.
+    #[must_use]
+    pub fn stop(self) -> Box<dyn Fabric> {
+        {
+            let mut link = self.shared.link();
+            link.stop = true;
+            link.wake();
+        }
+        if self.thread.join().is_err() {
+            tracing::error!("the comm thread panicked");
+        }
+        self.shared.link().take_fabric().expect("taken here alone, and `stop` consumes the one owner")
+    }
+
+    /// Why the thread has ended; `None` while it runs.
+    #[must_use]
+    pub fn reason(&self) -> Option<Ended> {
+        self.shared.ended.get().cloned()
+    }
+}
+
+/// Opens the doorbells that this rank rings: its own, and in the star around rank 0 that of rank 0,
+/// or of everyone.
+fn ringers(bell: &Doorbell, rank: u32, size: u32) -> Result<Vec<Option<Ringer>>, FabricError> {
+    let rings = |to| rank == 0 || to == 0 || to == rank;
+    (0..size).map(|to| rings(to).then(|| bell.ringer(to)).transpose()).collect()
+}
+
+/// What the comm thread and the outboxes have in common.
+#[derive(Debug)]
+struct Shared {
+    rank: u32,
+    link: Mutex<Link>,
+    gateway: Option<Gateway>,
+    ended: OnceLock<Ended>,
+}
+
+impl Shared {
+    /// The link is consistent after every statement that may panic, so a poisoned lock is a lock.
+    fn link(&self) -> MutexGuard<'_, Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,81 @@
+//! The way out: what the engine's threads have to report goes straight to rank 0, or from rank 0
+//! straight to the kernel, without a detour through the comm thread.
+//!
+//! **Invariant**: when [`Outbox::report`] returns, the report is on its way, and reports of one
+//! thread keep their order.
+
+use std::sync::Arc;
+
+use serde_bytes::ByteBuf;
+
+use super::Shared;
+use crate::frame;
+use crate::message::Rank;
+use crate::message::report::{Event, Report};
+use crate::message::task::{FromGateway, Packet};
+use crate::transport::FabricError;
+
+/// Makes reports. Clones make them for the same rank.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    shared: Arc<Shared>,
+}
+
+impl Outbox {
+    pub(super) fn new(shared: Arc<Shared>) -> Outbox {
+        Outbox { shared }
+    }
+
+    /// Sends `report` to the kernel. Blocks only while the kernel does not keep up.
+    ///
+    /// # Errors
+    /// [`FabricError::Gone`] when rank 0 is dead: the lifeline is the way then.
+    /// [`FabricError::Ended`] when the comm thread has ended; and what the carrier says.
+    pub fn report(&self, report: &Report) -> Result<(), FabricError> {
+        if let Some(ended) = self.shared.ended.get() {
+            return Err(FabricError::Ended(ended.clone()));
+        }
+        match &self.shared.gateway {
+            Some(gateway) => {
+                let frame = FromGateway::Report { rank: self.shared.rank, report: report.clone() };
+                gateway.write(&frame::encode(&frame)?).map_err(FabricError::Ended)?;
+            }
+            None => self.post(report)?,
+        }
+        if matches!(report.event, Event::Done { .. }) { self.done(report) } else { Ok(()) }
+    }
+
+    /// How many packets the carrier has sent and received for this rank.
+    #[must_use]
+    pub fn counters(&self) -> (u64, u64) {
+        let link = self.shared.link();
+        (link.sent, link.received)
+    }
+
+    /// These ranks have died: nothing is sent to them and nobody waits for them. What the kernel
+    /// tells the gateway itself need not be repeated here; the death of rank 0 has to come this way.
+    pub fn lose(&self, ranks: &[Rank]) {
+        let mut link = self.shared.link();
+        for rank in ranks {
+            if let Err(error) = link.forget(*rank) {
+                tracing::warn!(rank, %error, "cannot settle the tasks of a lost rank");
+            }
+        }
+        link.wake();
+    }
+
+    fn post(&self, report: &Report) -> Result<(), FabricError> {
+        let packet = Packet::Report(ByteBuf::from(frame::pack(report)?));
+        let bytes = frame::pack(&packet)?;
+        let mut link = self.shared.link();
+        link.post(0, &bytes)?;
+        link.progress()
+    }
+
+    fn done(&self, report: &Report) -> Result<(), FabricError> {
+        let mut link = self.shared.link();
+        link.finish(report.task);
+        let settled = link.roster.done(report.task, self.shared.rank);
+        link.tell_settled(settled)
+    }
+}

@@ -1,0 +1,238 @@
+//! The comm thread's loop: sleep until a ring, an order of the kernel or the next look; then carry
+//! what there is.
+//!
+//! **Invariant**: it sleeps without a limit unless a packet was announced, own sends are not
+//! complete, or a task is done here and not everywhere. What arrives and makes no sense is dropped.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use super::backoff::{Backoff, Look};
+use super::gateway::Gateway;
+use super::{Ended, Shared};
+use crate::doorbell::{Doorbell, Heard};
+use crate::frame::{self, Frames};
+use crate::message::Rank;
+use crate::message::report::{Event, Report};
+use crate::message::task::{FromGateway, Packet, Task, TaskId, ToGateway};
+use crate::sys;
+use crate::transport::FabricError;
+
+/// How many packets are taken under one hold of the lock.
+const BATCH: usize = 64;
+
+/// How long a thread that is to end waits for its own sends.
+const LAST_SENDS: Duration = Duration::from_secs(1);
+
+/// The comm thread.
+pub(super) struct Pump {
+    shared: Arc<Shared>,
+    bell: Doorbell,
+    inbox: Sender<Task>,
+    heard: Heard,
+    orders: Frames,
+    backoff: Backoff,
+    /// The last batch was full, so there may be more.
+    more: bool,
+}
+
+/// What woke the thread.
+struct Woken {
+    bell: bool,
+    gateway: bool,
+}
+
+impl Pump {
+    pub(super) fn new(shared: Arc<Shared>, bell: Doorbell, inbox: Sender<Task>, size: u32) -> Pump {
+        Pump {
+            shared,
+            bell,
+            inbox,
+            heard: Heard::new(size),
+            orders: Frames::default(),
+            backoff: Backoff::default(),
+            more: false,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        sys::prompt();
+        let ended = loop {
+            if let Err(ended) = self.turn() {
+                break ended;
+            }
+        };
+        if ended == Ended::Stopped {
+            self.last_sends();
+        }
+        // Set before the inbox closes, so that who sees it closed can read why.
+        let _ = self.shared.ended.set(ended);
+    }
+
+    fn turn(&mut self) -> Result<(), Ended> {
+        let woken = self.sleep()?;
+        if woken.bell {
+            self.bell
+                .hear(&mut self.heard)
+                .map_err(|error| Ended::Fabric(format!("the doorbell: {error}")))?;
+            // This rank's own rings announce no packet: they only wake.
+            self.heard.forget(self.shared.rank);
+        }
+        if woken.gateway {
+            self.obey()?;
+        }
+        self.carry()
+    }
+
+    fn sleep(&mut self) -> Result<Woken, Ended> {
+        let shared = Arc::clone(&self.shared);
+        let mut link = shared.link();
+        if link.stop {
+            return Err(Ended::Stopped);
+        }
+        link.ring_owed().map_err(broken)?;
+        let limit = if self.more {
+            Some(Duration::ZERO)
+        } else if self.heard.expects() {
+            Some(self.backoff.next(Look::Soon))
+        } else if link.wants_progress() {
+            Some(self.backoff.next(Look::Sometimes))
+        } else {
+            self.backoff.reset();
+            None
+        };
+        link.looking = limit.is_some();
+        // The pipes stay open while they are waited for: duplicates, made only when rings are owed.
+        let owed: Vec<_> = link.owed_pipes().filter_map(|pipe| pipe.try_clone_to_owned().ok()).collect();
+        drop(link);
+
+        let mut waits = vec![PollFd::new(&self.bell, PollFlags::IN)];
+        waits.extend(shared.gateway.iter().map(|gateway| PollFd::new(gateway, PollFlags::IN)));
+        waits.extend(owed.iter().map(|pipe| PollFd::new(pipe, PollFlags::OUT)));
+        if limit == Some(Duration::ZERO) && !self.more {
+            std::thread::yield_now();
+        }
+        match poll(&mut waits, limit.and_then(|limit| Timespec::try_from(limit).ok()).as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(Ended::Fabric(format!("poll: {error}"))),
+        }
+        let ready = |index: usize| waits.get(index).is_some_and(|wait| !wait.revents().is_empty());
+        Ok(Woken { bell: ready(0), gateway: shared.gateway.is_some() && ready(1) })
+    }
+
+    /// Carries out what the kernel has ordered, on rank 0.
+    fn obey(&mut self) -> Result<(), Ended> {
+        let shared = Arc::clone(&self.shared);
+        let Some(gateway) = &shared.gateway else { return Ok(()) };
+        gateway.read(&mut self.orders)?;
+        while let Some(order) = Gateway::next(&mut self.orders)? {
+            self.backoff.reset();
+            match order {
+                ToGateway::FanOut { id, targets, task } => self.fan_out(id, &targets, task)?,
+                ToGateway::Lost { ranks } => {
+                    for rank in ranks {
+                        self.heard.forget(rank);
+                        shared.link().forget(rank).map_err(broken)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fan_out(&mut self, id: TaskId, targets: &[Rank], task: serde_bytes::ByteBuf) -> Result<(), Ended> {
+        let own = targets.contains(&self.shared.rank).then(|| frame::unpack::<Task>(&task));
+        {
+            let mut link = self.shared.link();
+            link.roster.open(id, targets);
+            link.post_all(targets, &Packet::Task(task)).map_err(broken)?;
+        }
+        match own {
+            Some(Ok(task)) => self.deliver(task),
+            Some(Err(error)) => Err(Ended::Gateway(format!("task {id}: {error}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn deliver(&mut self, task: Task) -> Result<(), Ended> {
+        self.shared.link().begin(task.id, task.targets);
+        self.inbox.send(task).map_err(|_closed| Ended::InboxClosed)
+    }
+
+    /// Takes the packets that are there, and moves the sends along.
+    fn carry(&mut self) -> Result<(), Ended> {
+        let mut arrived = Vec::new();
+        {
+            let mut link = self.shared.link();
+            while arrived.len() < BATCH {
+                let Some(packet) = link.receive().map_err(broken)? else { break };
+                arrived.push(packet);
+            }
+            link.progress().map_err(broken)?;
+        }
+        self.more = arrived.len() == BATCH;
+        if arrived.is_empty() {
+            return Ok(());
+        }
+        self.backoff.reset();
+        let (mut frames, mut done) = (Vec::new(), Vec::new());
+        for (from, bytes) in arrived {
+            self.heard.packet(from);
+            match frame::unpack(&bytes) {
+                Ok(Packet::Task(task)) => match frame::unpack(&task) {
+                    Ok(task) => self.deliver(task)?,
+                    Err(error) => dropped(from, &error.to_string()),
+                },
+                Ok(Packet::Settled { task }) => self.shared.link().settle(task),
+                Ok(Packet::Report(report)) => match frame::unpack::<Report>(&report) {
+                    Ok(report) => {
+                        if matches!(report.event, Event::Done { .. }) {
+                            done.push((report.task, from));
+                        }
+                        match frame::encode(&FromGateway::Report { rank: from, report }) {
+                            Ok(frame) => frames.extend(frame),
+                            Err(error) => dropped(from, &error.to_string()),
+                        }
+                    }
+                    Err(error) => dropped(from, &error.to_string()),
+                },
+                Err(error) => dropped(from, &error.to_string()),
+            }
+        }
+        self.pass_on(&frames, &done)
+    }
+
+    /// Reports go to the kernel first, then the ranks learn which tasks are settled.
+    fn pass_on(&self, frames: &[u8], done: &[(TaskId, Rank)]) -> Result<(), Ended> {
+        if let (Some(gateway), false) = (&self.shared.gateway, frames.is_empty()) {
+            gateway.write(frames)?;
+        }
+        if done.is_empty() {
+            return Ok(());
+        }
+        let mut link = self.shared.link();
+        let settled: Vec<_> = done.iter().filter_map(|(task, rank)| link.roster.done(*task, *rank)).collect();
+        link.tell_settled(settled).map_err(broken)
+    }
+
+    /// Gives own sends the time to complete, and takes what arrives meanwhile, for others wait too.
+    fn last_sends(&mut self) {
+        let until = Instant::now() + LAST_SENDS;
+        while self.carry().is_ok() && self.shared.link().sends_pending() && Instant::now() < until {
+            let pause = self.backoff.next(Look::Soon);
+            let _ = poll(&mut [], Timespec::try_from(pause).ok().as_ref());
+        }
+    }
+}
+
+fn broken(error: FabricError) -> Ended {
+    Ended::Fabric(error.to_string())
+}
+
+fn dropped(from: Rank, reason: &str) {
+    tracing::warn!(from, reason, "a packet that makes no sense is dropped");
+}

@@ -1,0 +1,162 @@
+//! Opens the MPI plugin and speaks to it: MPI as a [`Fabric`].
+//!
+//! **Invariant**: one libmpi per process, in the global symbol scope before user code runs, with the
+//! plugin in front of it; so mpi4py's wheel, which looks there, binds to the same one, and a symbol
+//! that the plugin defines is found before MPI's own. **Boundary**: calls no MPI function itself.
+
+#![allow(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::mem::ManuallyDrop;
+use std::path::Path;
+use std::ptr;
+
+use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
+
+use crate::abi::{Arrival, DONE, End, Entry, NOTHING, Plugin, SYMBOL, VERSION, Words, World};
+use crate::message::Rank;
+use crate::transport::{Fabric, FabricError};
+
+/// This rank's end of the private communicator.
+#[derive(Debug)]
+pub struct Mpi {
+    plugin: &'static Plugin,
+    end: *mut End,
+    rank: Rank,
+    size: u32,
+    library: String,
+    lost: BTreeSet<Rank>,
+}
+
+// SAFETY: the end may be used from any thread, one call at a time (`abi`); `&mut self` and the lock
+// of the comm thread's link see to the latter, and no method that takes `&self` calls the plugin.
+unsafe impl Send for Mpi {}
+
+impl Mpi {
+    /// Opens `plugin`, after `libmpi` if one is given, and initialises MPI. Collective over all
+    /// ranks; on the thread that will finalise.
+    ///
+    /// # Errors
+    /// [`FabricError::Open`] and [`FabricError::Version`] for a library that cannot be used,
+    /// [`FabricError::Mpi`] when MPI does not come up, or not with `MPI_THREAD_MULTIPLE`.
+    pub fn start(plugin: &Path, libmpi: Option<&Path>) -> Result<Mpi, FabricError> {
+        // Opened first, by its path, so that the plugin's need of a libmpi is met by this one. It
+        // stays local: opening the plugin globally promotes the plugin, then what it needs.
+        if let Some(libmpi) = libmpi {
+            open(libmpi, RTLD_NOW | RTLD_LOCAL)?;
+        }
+        let library = open(plugin, RTLD_NOW | RTLD_GLOBAL)?;
+        let table = table(plugin, &library)?;
+        let (mut end, mut world, mut words) = (ptr::null_mut(), World::default(), Words::new());
+        // SAFETY: the three live through the call, which stores a valid end when it is done.
+        let status = unsafe { (table.start)(&mut end, &mut world, &mut words) };
+        done(status, &words)?;
+        let library = world.library.get();
+        Ok(Mpi { plugin: table, end, rank: world.rank, size: world.size, library, lost: BTreeSet::new() })
+    }
+}
+
+impl Fabric for Mpi {
+    fn rank(&self) -> Rank {
+        self.rank
+    }
+
+    fn size(&self) -> u32 {
+        self.size
+    }
+
+    fn library(&self) -> &str {
+        &self.library
+    }
+
+    fn barrier(&mut self) -> Result<(), FabricError> {
+        let mut words = Words::new();
+        // SAFETY: `end` is the plugin's, and `words` lives through the call.
+        done(unsafe { (self.plugin.barrier)(self.end, &mut words) }, &words).map(drop)
+    }
+
+    fn send(&mut self, to: Rank, bytes: &[u8]) -> Result<(), FabricError> {
+        if to >= self.size {
+            return Err(FabricError::NoSuchRank { rank: to, size: self.size });
+        }
+        if i32::try_from(bytes.len()).is_err() {
+            return Err(FabricError::TooLong { length: bytes.len() });
+        }
+        let mut words = Words::new();
+        // SAFETY: as above; the plugin copies `bytes` before it returns.
+        let status = unsafe { (self.plugin.send)(self.end, to, bytes.as_ptr(), bytes.len(), &mut words) };
+        done(status, &words).map(drop)
+    }
+
+    fn receive(&mut self) -> Result<Option<(Rank, Vec<u8>)>, FabricError> {
+        let (mut arrival, mut words) = (Arrival::default(), Words::new());
+        // SAFETY: as above.
+        let status = unsafe { (self.plugin.probe)(self.end, &mut arrival, &mut words) };
+        if !done(status, &words)? {
+            return Ok(None);
+        }
+        let mut bytes: Vec<u8> = Vec::with_capacity(arrival.length);
+        // SAFETY: `bytes` has room for `length` bytes, which `take` writes in full when it is done.
+        let status = unsafe { (self.plugin.take)(self.end, bytes.as_mut_ptr(), arrival.length, &mut words) };
+        done(status, &words)?;
+        // SAFETY: capacity and contents as said.
+        unsafe { bytes.set_len(arrival.length) };
+        Ok(Some((arrival.from, bytes)))
+    }
+
+    fn progress(&mut self) -> Result<usize, FabricError> {
+        let (mut pending, mut words) = (0, Words::new());
+        // SAFETY: as above.
+        let status = unsafe { (self.plugin.progress)(self.end, &mut pending, &mut words) };
+        done(status, &words)?;
+        Ok(pending)
+    }
+
+    fn lose(&mut self, rank: Rank) {
+        if rank < self.size && self.lost.insert(rank) {
+            // SAFETY: as above.
+            unsafe { (self.plugin.lose)(self.end, rank) };
+        }
+    }
+
+    fn finalize(self: Box<Self>) -> Result<(), FabricError> {
+        if !self.lost.is_empty() {
+            return Err(FabricError::Lost { ranks: self.lost.into_iter().collect() });
+        }
+        let mut words = Words::new();
+        // SAFETY: as above; `self` is consumed, so the end is not used again.
+        done(unsafe { (self.plugin.finalize)(self.end, &mut words) }, &words).map(drop)
+    }
+}
+
+/// Opens a library for as long as the process lives: MPI cannot be unloaded.
+fn open(path: &Path, flags: i32) -> Result<ManuallyDrop<Library>, FabricError> {
+    // SAFETY: runs the library's initialisers, which is what the configuration names it for.
+    let library = unsafe { Library::open(Some(path), flags) };
+    library
+        .map(ManuallyDrop::new)
+        .map_err(|error| FabricError::Open { path: path.to_path_buf(), reason: error.to_string() })
+}
+
+fn table(path: &Path, library: &Library) -> Result<&'static Plugin, FabricError> {
+    // SAFETY: the symbol's type is that of `abi`, by which alone the plugin exports it.
+    let entry = unsafe { library.get::<Entry>(SYMBOL) }
+        .map_err(|error| FabricError::Open { path: path.to_path_buf(), reason: error.to_string() })?;
+    // SAFETY: the plugin returns a table that lives as long as the process, or nothing. Its version
+    // is its first member in every version of the interface.
+    let found = unsafe { entry().cast::<u32>().as_ref() }.copied().unwrap_or_default();
+    if found != VERSION {
+        return Err(FabricError::Version { path: path.to_path_buf(), found });
+    }
+    // SAFETY: not null, and of this version.
+    Ok(unsafe { &*entry() })
+}
+
+/// Whether the call did something; its words as an error when it failed.
+fn done(status: i32, words: &Words) -> Result<bool, FabricError> {
+    match status {
+        DONE => Ok(true),
+        NOTHING => Ok(false),
+        _failed => Err(FabricError::Mpi { reason: words.get() }),
+    }
+}
