@@ -1,0 +1,81 @@
+# Parallel Python (Rust)
+#
+#   make demo    set up what is missing, run docs/tutorial.ipynb and print it cell by cell
+#   make lab     the same set-up, then JupyterLab with the tutorial open
+#   make test    every test: of the crates, and of the real kernel
+#   make build   .venv, the built files in build/bin, the kernel installed into .venv (plain `make`)
+#   make lint    formatting and lints, Rust and Python
+#   make format  put the formatting right
+#   make bench   compare with ipyparallel on this machine
+#   make clean   remove everything that make made, .venv included
+#
+# Nothing needs root, and nothing outside this folder is written (cargo's and pip's caches aside).
+# A verb run again does only what changed. Settings:
+#
+#   PYTHON=/path/to/python3    what .venv is made from (3.11 or newer)
+#   CARGO_TARGET_DIR=folder    where cargo builds
+#   TESTS="tests/x.py -k y"    what `make test` gives to pytest
+#   LAB="--no-browser"         more options for JupyterLab
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := build
+# The verbs are steps of one another, in order; cargo and pip use all cores by themselves.
+.NOTPARALLEL:
+.PHONY: demo lab test build lint format bench clean help tools venv
+
+PYTHON ?=
+CARGO ?= cargo
+CARGO_FLAGS ?=
+CARGO_TARGET_DIR ?= target
+TESTS ?= tests
+LAB ?=
+export PYTHON CARGO CARGO_FLAGS
+# One absolute folder for every cargo call, wherever it runs.
+export CARGO_TARGET_DIR := $(abspath $(CARGO_TARGET_DIR))
+
+bin := .venv/bin
+# JupyterLab refuses to run as root unless it is told that this is meant.
+as_root := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+demo: build
+	@$(bin)/python tools/demo.py
+
+lab: build
+	$(bin)/jupyter lab docs/tutorial.ipynb $(as_root) $(LAB)
+
+test: build
+	$(CARGO) test $(CARGO_FLAGS)
+	$(bin)/python -m pytest $(TESTS)
+
+build: venv
+	@tools/build
+	@tools/install-kernelspec
+
+lint: venv
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(CARGO_FLAGS) --all-targets -- --deny warnings
+	environment=$$(tools/mpi-env openmpi) && eval "$$environment" && $(CARGO) clippy $(CARGO_FLAGS) \
+		--package parallel-python-mpi --target-dir $(CARGO_TARGET_DIR)/mpi-openmpi -- --deny warnings
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+
+format: venv
+	$(CARGO) fmt --all
+	$(bin)/ruff check --fix
+	$(bin)/ruff format
+
+bench: build
+	@tools/setup-venv bench
+	$(bin)/python bench/run.py
+
+clean:
+	rm -rf .venv build kernelspec/bin $(CARGO_TARGET_DIR)
+
+help:
+	@sed -n '3,/^$$/{s/^# \{0,1\}//;p}' Makefile
+
+venv: tools
+	@tools/setup-venv
+
+tools:
+	@tools/check-tools
