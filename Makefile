@@ -69,7 +69,7 @@ bench: build
 	$(bin)/python bench/run.py
 
 clean:
-	rm -rf .venv build kernelspec/bin $(CARGO_TARGET_DIR)
+	rm -rf .venv build target kernelspec/bin
 
 help:
 	@sed -n '3,/^$$/{s/^# \{0,1\}//;p}' Makefile
