@@ -23,6 +23,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+
 from notebook_text import comparable, readable
 
 KERNEL = "Parallel Python (Rust)"
