@@ -10,15 +10,22 @@
 //! **Boundary**: the executable links neither Python nor MPI; [`door`] opens Python at run time, the
 //! library opens MPI. All unsafe code is in [`sys`].
 
-use std::path::PathBuf;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use fabric::config::RankConfig;
 
+mod descendants;
 mod door;
+mod farewell;
+mod launcher;
+mod patience;
+mod supervisor;
 mod sys;
+mod tail;
 
 /// What the kernel runs beside itself; of no use on its own.
 #[derive(Parser)]
@@ -38,6 +45,14 @@ enum Role {
         /// Its shared library; without one the library is loaded by the Python itself.
         #[arg(long)]
         libpython: Option<PathBuf>,
+    },
+    /// Starts `mpiexec` and cleans up after everything; its standard input is the kernel's link.
+    Launcher,
+    /// One rank's supervisor; `mpiexec` starts it.
+    Rank {
+        /// The engine set's `engines.json`.
+        #[arg(long)]
+        config: PathBuf,
     },
     /// One rank's Python; its supervisor starts it.
     Worker {
@@ -63,10 +78,12 @@ fn main() -> ExitCode {
 fn run(role: Role) -> anyhow::Result<()> {
     match role {
         Role::Local { python, libpython } => {
-            let link = sys::take_standard_input().context("the kernel's link is not on standard input")?;
-            let options = vec!["--link".into(), link.to_string().into()];
+            let link = link()?;
+            let options = vec!["--link".into(), sys::hand_on(&link)?.to_string().into()];
             door::enter(&python, libpython.as_deref(), "local", options)
         }
+        Role::Launcher => launcher::run(link()?.into()),
+        Role::Rank { config } => supervisor::run(&config),
         Role::Worker { config, faults } => {
             let set = read_config(&config)?;
             let mut options = vec!["--config".into(), config.into_os_string()];
@@ -78,7 +95,11 @@ fn run(role: Role) -> anyhow::Result<()> {
     }
 }
 
-fn read_config(path: &std::path::Path) -> anyhow::Result<RankConfig> {
+fn link() -> anyhow::Result<OwnedFd> {
+    sys::take_standard_input().context("the kernel's link is not on standard input")
+}
+
+fn read_config(path: &Path) -> anyhow::Result<RankConfig> {
     let text = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     serde_json::from_slice(&text).with_context(|| format!("`{}` is not an engine set", path.display()))
 }
