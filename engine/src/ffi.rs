@@ -48,3 +48,42 @@ pub(crate) fn flush_c_output() {
     // left alone: flushing all of them waits for locks that the user's threads may hold for long.
     unsafe { libc::fflush(stdout) };
 }
+
+/// The calling thread, for [`signal_thread`].
+pub(crate) fn this_thread() -> libc::pthread_t {
+    // SAFETY: the call has no precondition.
+    unsafe { libc::pthread_self() }
+}
+
+/// Sends a signal to one thread, which wakes it from most of what it waits for. `thread` must be Python's main
+/// thread, which lives as long as the process.
+pub(crate) fn signal_thread(thread: libc::pthread_t, signal: c_int) {
+    // SAFETY: the thread lives, by the condition above; a signal number that does not exist is refused.
+    unsafe { libc::pthread_kill(thread, signal) };
+}
+
+/// Ends the process at once, whatever its other threads are in the middle of.
+pub(crate) fn exit_now(status: c_int) -> ! {
+    // SAFETY: the call has no precondition; nothing of ours needs to be written out or undone.
+    unsafe { libc::_exit(status) }
+}
+
+/// Takes over a descriptor that this process was started with.
+///
+/// # Errors
+/// When no such descriptor is open.
+pub(crate) fn adopt_descriptor(number: c_int) -> std::io::Result<std::os::fd::OwnedFd> {
+    use std::os::fd::FromRawFd as _;
+    // SAFETY: the call has no precondition; it fails when the descriptor is not open.
+    if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: it is open, and whoever named it has handed it over: nothing else here uses it.
+    Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(number) })
+}
+
+/// Puts a copy of descriptor `source` in the place of `target`.
+pub(crate) fn replace_descriptor(source: c_int, target: c_int) {
+    // SAFETY: only numbers are passed; whoever owns `target` finds another file there, which is the purpose.
+    unsafe { libc::dup3(source, target, libc::O_CLOEXEC) };
+}

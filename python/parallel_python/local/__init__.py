@@ -1,1 +1,74 @@
-"""The notebook's own Python process."""
+"""The notebook's own Python process: ipykernel's kernel and shell on a link to the kernel process.
+
+::
+
+    kernel (Rust) ─ link ─► Rust reader thread ─► inboxes ─► asyncio loops ─► LocalKernel ─► ZMQInteractiveShell
+                  ◄─ link ─ Rust writer ◄─ RustSession.send ◄── replies, displays, errors ──┘
+                                        ◄─ OutStream.write, captured descriptors
+
+Everything of ipykernel below ``Session.send`` and ``Session.recv`` is replaced; everything above it is
+ipykernel's own, so display, comms, widgets, history, debugger, subshells and user configuration are too.
+
+The kernel process owns what a client may rely on while Python is busy: the sockets, the order of
+requests, the states busy and idle, the answers to ``kernel_info``, ``interrupt`` and ``shutdown``.
+
+========================  ==================================================================
+file                      what it is
+========================  ==================================================================
+``requirements``          the one list of what we use of ipykernel, and its check
+``session``               ``RustSession``: messages to and from the link
+``channels``              what stands where ipykernel expects sockets
+``stream``                ``sys.stdout`` and ``sys.stderr``
+``kernel``                ``LocalKernel``: one request from its message to its end
+``interrupts``            when a `KeyboardInterrupt` may be raised, and when not
+``app``                   ``LocalApp``: the order of start and end
+``magics``                the parallel magics, which call the kernel
+``history``               cells that ran on the engines, in this shell's history
+``subshells``             threads that run cells beside the main shell
+``debugging``             what ipykernel's debugger needs of sockets
+========================  ==================================================================
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+
+from _parallel_python import Link
+
+
+def main(options: dict[str, str]) -> None:
+    """Serve the kernel at the other end of the link until it says quit.
+
+    Parameters
+    ----------
+    options : dict
+        ``link`` is the descriptor of the link; ``door`` says how Python was entered.
+    """
+    _lead_a_process_group()
+    link = Link(int(options["link"]))
+    setup = link.setup()
+    # ipykernel must not be imported before it has been checked.
+    from .requirements import Unfit, check
+
+    try:
+        check()
+    except Unfit as unfit:
+        link.unfit(str(unfit))
+        raise SystemExit(1) from None
+    from .app import LocalApp
+
+    app = LocalApp.instance(link=link, setup=setup)
+    app.initialize([])
+    link.hello(platform.python_version(), app.kernel_info())
+    app.start()
+    sys.exit(app.exit_status)
+
+
+def _lead_a_process_group() -> None:
+    """Take the children of cells into a group of ours, so that an interrupt reaches them and nobody else."""
+    try:
+        os.setpgid(0, 0)
+    except PermissionError:
+        pass  # We lead a session already, and so a group.

@@ -1,0 +1,93 @@
+//! When an interrupt may reach Python.
+//!
+//! **Invariant**: SIGINT is sent only between [`Interrupt::arm`] and [`Interrupt::disarm`], which Python calls
+//! around user code. An interrupt for a request that Python has not begun yet is kept until it begins;
+//! one that comes after a request's user code has ended is dropped.
+
+use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process};
+
+use crate::ffi;
+
+pub(super) struct Interrupt {
+    main: libc::pthread_t,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Requests of the main shell that are not finished.
+    open: usize,
+    /// User code runs.
+    armed: bool,
+    /// The first open request was interrupted before its code began.
+    early: bool,
+    /// The code of the first open request has been armed before.
+    begun: bool,
+}
+
+impl Interrupt {
+    /// To be created on Python's main thread.
+    pub(super) fn new() -> Self {
+        Interrupt { main: ffi::this_thread(), state: Mutex::default() }
+    }
+
+    /// A request for the main shell has come.
+    pub(super) fn opened(&self) {
+        self.state().open += 1;
+    }
+
+    /// A request of the main shell is over.
+    pub(super) fn finished(&self) {
+        let mut state = self.state();
+        state.open = state.open.saturating_sub(1);
+        (state.armed, state.early, state.begun) = (false, false, false);
+    }
+
+    /// User code begins; tells whether it is interrupted already.
+    pub(super) fn arm(&self) -> bool {
+        let mut state = self.state();
+        (state.armed, state.begun) = (true, true);
+        std::mem::take(&mut state.early)
+    }
+
+    /// User code has ended.
+    pub(super) fn disarm(&self) {
+        self.state().armed = false;
+    }
+
+    /// Raises `KeyboardInterrupt` in what runs, and interrupts the processes that it started.
+    pub(super) fn deliver(&self) {
+        let mut state = self.state();
+        if state.armed {
+            // Under the lock, so that the signal comes before `disarm` returns.
+            ffi::signal_thread(self.main, libc::SIGINT);
+            interrupt_children();
+        } else if state.open > 0 && !state.begun {
+            state.early = true;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sends SIGINT to every other process of our group. The group as a whole would include ourselves, and the
+/// interrupt would come twice.
+fn interrupt_children() {
+    let (own, group) = (getpid(), getpgrp());
+    if own != group {
+        return; // The group is not ours, so neither are its members.
+    }
+    let Ok(entries) = fs::read_dir("/proc") else { return };
+    for entry in entries.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Some(pid) = Pid::from_raw(pid) else { continue };
+        if pid != own && rustix::process::getpgid(Some(pid)) == Ok(group) {
+            let _ = kill_process(pid, Signal::INT);
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! The link to the kernel as Python sees it.
+
+use std::fs::File;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fabric::message::local::{Answer, Channel, FromLocal, Message};
+use fabric::message::report::StreamName;
+use fabric::message::{BUILD, Buffer};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString, PyTuple};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::calls::Calls;
+use super::inbox::{Inbox, Item, Queue, parts};
+use super::interrupt::Interrupt;
+use super::outgoing::Outgoing;
+use super::reader::{self, Routes, Setup};
+use super::wait::wait_for;
+use crate::capture::Capture;
+use crate::{ffi, threads};
+
+/// The header of the request that text belongs to, as JSON; empty when there is none.
+type Tag = Arc<[u8]>;
+
+/// The link to the kernel process. There is one, made on the main thread; it lives as long as the process.
+#[pyclass(frozen, module = "_parallel_python")]
+pub(super) struct Link {
+    file: &'static File,
+    outgoing: Arc<Outgoing>,
+    capture: Capture<Tag>,
+    /// The tag of the last text, so that equal ones share their memory.
+    tag: Mutex<Tag>,
+    routes: Arc<Routes>,
+    setup: Mutex<Receiver<Setup>>,
+    main: libc::pthread_t,
+    /// Where Python's signal handlers leave a byte, and where it is found.
+    wakeup: (OwnedFd, OwnedFd),
+}
+
+#[pymethods]
+impl Link {
+    /// Takes over the descriptor, starts to read it, and captures descriptors 1 and 2.
+    #[new]
+    fn new(descriptor: i32) -> PyResult<Self> {
+        let file = File::from(ffi::adopt_descriptor(descriptor)?);
+        let file: &'static File = Box::leak(Box::new(file));
+        let routes = Arc::new(Routes {
+            main: Queue::new()?,
+            control: Queue::new()?,
+            stdin: Queue::new()?,
+            subshells: Mutex::default(),
+            calls: Calls::default(),
+            interrupt: Interrupt::new(),
+        });
+        // reader → `Link::setup`, the first message
+        let (sender, setup) = channel();
+        let for_thread = Arc::clone(&routes);
+        threads::spawn("link", move || reader::run(file, &for_thread, &sender))?;
+        let outgoing = Arc::new(Outgoing::new(file));
+        let sink = Arc::clone(&outgoing);
+        let tag = Tag::from([]);
+        let capture = Capture::start(
+            Arc::clone(&tag),
+            Box::new(move |tag: &Tag, name, text| {
+                let parent = Buffer::from(tag.to_vec());
+                // Pieces of text are far below the size of a frame.
+                let _ = sink.send(&FromLocal::Stream { name, text, parent });
+            }),
+        )?;
+        let wakeup = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(std::io::Error::from)?;
+        let main = ffi::this_thread();
+        let (tag, setup) = (Mutex::new(tag), Mutex::new(setup));
+        Ok(Link { file, outgoing, capture, tag, routes, setup, main, wakeup })
+    }
+
+    /// Waits for the kernel's first message: session id, connection file, and (name, line, cell, help) of each
+    /// magic.
+    fn setup(&self, py: Python<'_>) -> PyResult<(String, String, Vec<(String, bool, bool, String)>)> {
+        let setup = py.detach(|| self.setup.lock().unwrap_or_else(PoisonError::into_inner).recv());
+        let Setup { session, connection_file, magics } =
+            setup.map_err(|_| PyRuntimeError::new_err("the kernel has closed the link"))?;
+        let magics = magics.into_iter().map(|magic| (magic.name, magic.line, magic.cell, magic.help));
+        Ok((session, connection_file, magics.collect()))
+    }
+
+    /// Says that the shell is ready; `kernel_info` is the JSON content of a `kernel_info_reply`.
+    fn hello(&self, py: Python<'_>, python: String, kernel_info: Vec<u8>) -> PyResult<()> {
+        let pid = std::process::id();
+        let kernel_info = Buffer::from(kernel_info);
+        self.post(py, FromLocal::Hello { build: BUILD.to_owned(), pid, python, kernel_info })
+    }
+
+    /// Says that this Python cannot be the notebook's.
+    fn unfit(&self, py: Python<'_>, reason: String) -> PyResult<()> {
+        self.post(py, FromLocal::Unfit { reason })
+    }
+
+    /// Sends a Jupyter message; all text written before goes out before it.
+    #[allow(clippy::too_many_arguments)] // a Jupyter message has that many parts
+    fn send(
+        &self,
+        py: Python<'_>,
+        channel: u8,
+        identities: Vec<Vec<u8>>,
+        header: Vec<u8>,
+        parent: Vec<u8>,
+        metadata: Vec<u8>,
+        content: Vec<u8>,
+        buffers: Vec<Vec<u8>>,
+    ) -> PyResult<()> {
+        let channel = match channel {
+            0 => Channel::Shell,
+            1 => Channel::Control,
+            2 => Channel::Stdin,
+            3 => Channel::Iopub,
+            other => return Err(PyValueError::new_err(format!("no channel {other}: they are 0 to 3"))),
+        };
+        let many = |list: Vec<Vec<u8>>| list.into_iter().map(Buffer::from).collect();
+        let message = Message {
+            channel,
+            identities: many(identities),
+            header: Buffer::from(header),
+            parent: Buffer::from(parent),
+            metadata: Buffer::from(metadata),
+            content: Buffer::from(content),
+            buffers: many(buffers),
+        };
+        self.post(py, FromLocal::Message(message))
+    }
+
+    /// Writes text to stdout (0) or stderr (1) for the request with this header.
+    fn write(
+        &self,
+        py: Python<'_>,
+        stream: u8,
+        text: &Bound<'_, PyString>,
+        parent: &Bound<'_, PyBytes>,
+    ) -> PyResult<()> {
+        let name = if stream == 0 { StreamName::Stdout } else { StreamName::Stderr };
+        // Lone surrogates are no characters: they are shown as U+FFFD.
+        let lossy;
+        let text = match text.to_str() {
+            Ok(text) => text,
+            Err(_) => {
+                lossy = text.to_string_lossy().into_owned();
+                &lossy
+            }
+        };
+        let parent = parent.as_bytes();
+        py.detach(|| {
+            if self.capture.is_fork() {
+                self.capture.write(name, text);
+            } else {
+                self.capture.write_as(self.tag(parent), name, text);
+            }
+        });
+        Ok(())
+    }
+
+    /// Sends all text that has been written, by Python, C and child processes.
+    fn drain(&self, py: Python<'_>) {
+        py.detach(|| self.capture.flush());
+    }
+
+    /// What C code and child processes write from here on belongs to the request with this header.
+    fn set_parent(&self, py: Python<'_>, parent: &Bound<'_, PyBytes>) {
+        let parent = parent.as_bytes();
+        py.detach(|| self.capture.set_tag(self.tag(parent)));
+    }
+
+    /// Says that a shell request is over; `main` tells whether it was the main shell's.
+    fn finished(
+        &self,
+        py: Python<'_>,
+        msg_id: String,
+        next_count: u32,
+        failed: bool,
+        main: bool,
+    ) -> PyResult<()> {
+        if main {
+            self.routes.interrupt.finished();
+        }
+        self.post(py, FromLocal::Finished { msg_id, next_count, failed })
+    }
+
+    /// Has the kernel run a parallel magic and waits for it. Returns a tuple that begins with how it went: `done`,
+    /// `failed` (name, text, traceback), `usage` (text) or `interrupted`.
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        magic: String,
+        line: String,
+        cell: Option<String>,
+        parent: Vec<u8>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let (call, slot) = self.routes.calls.open()?;
+        let parent = Buffer::from(parent);
+        let answer = self
+            .post(py, FromLocal::Call { call, magic, line, cell, parent })
+            .and_then(|()| wait_for(py, &slot, self.wakeup(), || slot.take()));
+        self.routes.calls.close(call);
+        match answer? {
+            Answer::Done => ("done",).into_pyobject(py),
+            Answer::Failed(raised) => {
+                let tuple = ("failed", raised.ename, raised.evalue, raised.traceback);
+                tuple.into_pyobject(py)
+            }
+            Answer::Usage(text) => ("usage", text).into_pyobject(py),
+            Answer::Interrupted => ("interrupted",).into_pyobject(py),
+        }
+    }
+
+    /// Forgets answers that nobody waited for: the next one is for the next question.
+    fn discard_input(&self) {
+        self.routes.stdin.clear();
+    }
+
+    /// Waits for the client's next message on stdin.
+    fn wait_input<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let stdin = &self.routes.stdin;
+        let item = wait_for(py, stdin, self.wakeup(), || stdin.take())?;
+        match item {
+            Item::Message { message, .. } => parts(py, &message),
+            _ => Err(PyRuntimeError::new_err("not a message: the stdin inbox holds nothing else")),
+        }
+    }
+
+    /// The main shell's inbox.
+    fn shell(&self) -> Inbox {
+        Inbox::new(Arc::clone(&self.routes.main))
+    }
+
+    /// The control channel's inbox.
+    fn control(&self) -> Inbox {
+        Inbox::new(Arc::clone(&self.routes.control))
+    }
+
+    /// Opens the inbox of a subshell.
+    fn open_subshell(&self, id: String) -> PyResult<Inbox> {
+        let queue = Queue::new()?;
+        self.routes.subshells().insert(id, Arc::clone(&queue));
+        Ok(Inbox::new(queue))
+    }
+
+    /// Closes the inbox of a subshell: messages for it count as astray from here on.
+    fn close_subshell(&self, id: &str) {
+        self.routes.subshells().remove(id);
+    }
+
+    /// User code begins in the main thread; tells whether it has been interrupted already.
+    fn arm(&self) -> bool {
+        self.routes.interrupt.arm()
+    }
+
+    /// User code has ended.
+    fn disarm(&self) {
+        self.routes.interrupt.disarm();
+    }
+
+    /// The descriptors for `signal.set_wakeup_fd` and for the event loop that is to be woken.
+    fn wakeup_descriptors(&self) -> (i32, i32) {
+        (self.wakeup.1.as_raw_fd(), self.wakeup.0.as_raw_fd())
+    }
+
+    /// Forgets the signals that have woken the event loop.
+    fn woken(&self) {
+        let _ = rustix::io::read(&self.wakeup.0, &mut [0_u8; 64]);
+    }
+
+    /// The descriptor of what was standard error before.
+    fn log_descriptor(&self) -> i32 {
+        self.capture.log().as_raw_fd()
+    }
+
+    /// To be called in a forked child: it writes to its descriptors, and keeps no end of the link.
+    fn after_fork(&self) -> PyResult<()> {
+        self.capture.after_fork();
+        let null = File::options().read(true).write(true).open("/dev/null");
+        let null = null.map_err(|error| PyOSError::new_err(error.to_string()))?;
+        ffi::replace_descriptor(null.as_raw_fd(), self.file.as_raw_fd());
+        Ok(())
+    }
+}
+
+impl Link {
+    /// Sends a message after all text that was written before it.
+    fn post(&self, py: Python<'_>, message: FromLocal) -> PyResult<()> {
+        py.detach(|| {
+            self.capture.flush();
+            self.outgoing.send(&message)
+        })
+        .map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+
+    /// Signals are for the main thread alone, and so is the descriptor that tells of them.
+    fn wakeup(&self) -> Option<BorrowedFd<'_>> {
+        (ffi::this_thread() == self.main).then(|| self.wakeup.0.as_fd())
+    }
+
+    fn tag(&self, parent: &[u8]) -> Tag {
+        let mut last = self.tag.lock().unwrap_or_else(PoisonError::into_inner);
+        if **last != *parent {
+            *last = Tag::from(parent);
+        }
+        Arc::clone(&last)
+    }
+}

@@ -1,0 +1,128 @@
+//! The thread that reads the link, and decides who gets what.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fabric::frame::Frames;
+use fabric::message::local::{Channel, MagicSpec, Message, ToLocal};
+use rustix::process::{Signal, getpgrp, getpid, kill_process_group};
+use serde_json::Value;
+
+use super::calls::Calls;
+use super::inbox::{Item, Queue};
+use super::interrupt::Interrupt;
+use crate::ffi;
+
+/// The contents of [`ToLocal::Setup`].
+pub(super) struct Setup {
+    pub(super) session: String,
+    pub(super) connection_file: String,
+    pub(super) magics: Vec<MagicSpec>,
+}
+
+/// Everywhere a message can go.
+pub(super) struct Routes {
+    pub(super) main: Arc<Queue>,
+    pub(super) control: Arc<Queue>,
+    pub(super) stdin: Arc<Queue>,
+    pub(super) subshells: Mutex<HashMap<String, Arc<Queue>>>,
+    pub(super) calls: Calls,
+    pub(super) interrupt: Interrupt,
+}
+
+/// Reads until the link ends, and the process with it.
+pub(super) fn run(link: &'static File, routes: &Routes, setup: &Sender<Setup>) {
+    let mut frames = Frames::default();
+    let mut stream = link;
+    loop {
+        match frames.read(&mut stream) {
+            Ok(Some(ToLocal::Setup { session, connection_file, magics })) => {
+                // Nobody takes a second one, and there is none.
+                let _ = setup.send(Setup { session, connection_file, magics });
+            }
+            Ok(Some(message)) => routes.route(message),
+            // A link that cannot be read is as good as its end: nobody else could tell us to end.
+            Ok(None) | Err(_) => end(),
+        }
+    }
+}
+
+/// Nothing may outlive the kernel: neither this process nor what cells started in its group.
+fn end() -> ! {
+    if getpid() == getpgrp() {
+        let _ = kill_process_group(getpgrp(), Signal::KILL);
+    }
+    ffi::exit_now(1)
+}
+
+impl Routes {
+    pub(super) fn subshells(&self) -> MutexGuard<'_, HashMap<String, Arc<Queue>>> {
+        self.subshells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn route(&self, message: ToLocal) {
+        match message {
+            ToLocal::Setup { .. } => {}
+            ToLocal::Message(message) => self.deliver(message),
+            ToLocal::Interrupt => self.interrupt.deliver(),
+            ToLocal::Record { code, count } => self.main.push(Item::Record { code, count }),
+            ToLocal::Answer { call, answer } => self.calls.answer(call, answer),
+            ToLocal::Quit => {
+                self.interrupt.deliver();
+                self.main.push(Item::Quit);
+            }
+        }
+    }
+
+    fn deliver(&self, message: Message) {
+        let channel = message.channel;
+        let Routing { msg_id, msg_type, subshell } = Routing::of(&message);
+        match channel {
+            Channel::Shell => {
+                let comm = matches!(msg_type.as_str(), "comm_msg" | "comm_close");
+                self.deliver_to_shell(subshell.as_deref(), comm, message, msg_id);
+            }
+            Channel::Control => self.control.push(Item::Message { message, msg_id }),
+            Channel::Stdin => self.stdin.push(Item::Message { message, msg_id }),
+            // The kernel publishes; nothing is published to it.
+            Channel::Iopub => {}
+        }
+    }
+
+    /// Comm messages may belong to another shell than the one they name, and a subshell may not exist: once there
+    /// are subshells, the control thread decides on these.
+    fn deliver_to_shell(&self, subshell: Option<&str>, comm: bool, message: Message, msg_id: String) {
+        let subshells = self.subshells();
+        let queue = subshell.map_or(Some(&self.main), |id| subshells.get(id));
+        match queue {
+            Some(queue) if !comm || subshells.is_empty() => {
+                if subshell.is_none() {
+                    self.interrupt.opened();
+                }
+                queue.push(Item::Message { message, msg_id });
+            }
+            _ => self.control.push(Item::Astray { message, msg_id }),
+        }
+    }
+}
+
+/// What a message's header says of where it belongs.
+struct Routing {
+    msg_id: String,
+    msg_type: String,
+    subshell: Option<String>,
+}
+
+impl Routing {
+    fn of(message: &Message) -> Self {
+        let header: Value = serde_json::from_slice(&message.header).unwrap_or_default();
+        let text = |name| header.get(name).and_then(Value::as_str).map(str::to_owned);
+        Routing {
+            msg_id: text("msg_id").unwrap_or_default(),
+            msg_type: text("msg_type").unwrap_or_default(),
+            subshell: text("subshell_id"),
+        }
+    }
+}

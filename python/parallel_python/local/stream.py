@@ -1,0 +1,138 @@
+"""`sys.stdout` and `sys.stderr` of a cell.
+
+**Invariant**: text reaches the link in the order in which it was written, over both streams, and names the
+request that wrote it: the one of the writing task or thread, else the last one. In a forked child
+the text goes to the descriptor, which the parent captures.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar, Token
+from io import TextIOBase
+from typing import Any
+
+from jupyter_client.session import extract_header
+
+from .session import RustSession, header_bytes
+
+Hook = Callable[[dict[str, Any]], dict[str, Any] | None]
+
+
+class OutStream(TextIOBase):
+    """One of the two text streams, with what ipykernel and its users expect of its `OutStream`.
+
+    Parameters
+    ----------
+    session : RustSession
+        Its link takes the text.
+    pub_thread : Any
+        Kept for those who look for it.
+    name : {'stdout', 'stderr'}
+        Which stream.
+    """
+
+    encoding = "UTF-8"
+    # Text goes to the kernel without delay beyond a few milliseconds of gathering.
+    flush_interval = 0.02
+
+    def __init__(self, session: RustSession, pub_thread: Any, name: str) -> None:
+        super().__init__()
+        self.session = session
+        self.pub_thread = pub_thread
+        self.name = name
+        self.topic = b"stream." + name.encode()
+        self._number = ("stdout", "stderr").index(name)
+        self._write = session.link.write
+        self._drain = session.link.drain
+        self._local = threading.local()
+        self._in_child = False
+        os.register_at_fork(after_in_child=self._enter_child)
+        self._parent: ContextVar[tuple[dict[str, Any], bytes]] = ContextVar(f"{name}_parent")
+        self._last_parent: tuple[dict[str, Any], bytes] = ({}, b"")
+
+    def _enter_child(self) -> None:
+        self._in_child = True
+
+    def _is_master_process(self) -> bool:
+        return not self._in_child
+
+    def write(self, string: str) -> int:
+        """Write text; returns its length."""
+        if not isinstance(string, str):
+            raise TypeError(f"write() argument must be str, not {type(string)}")
+        if hooks := getattr(self._local, "hooks", None):
+            self._write_through(hooks, string)
+        else:
+            self._write(self._number, string, self._parent.get(self._last_parent)[1])
+        return len(string)
+
+    def _write_through(self, hooks: list[Hook], string: str) -> None:
+        """Show the text to the hooks of this thread as a message, and send what they make of it."""
+        message = self.session.msg("stream", {"name": self.name, "text": string}, parent=self.parent_header)
+        for hook in hooks:
+            changed = hook(message)
+            if changed is None:
+                return
+            message = changed
+        self.session.send(self.pub_thread, message, ident=self.topic)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write each of `lines`."""
+        for line in lines:
+            self.write(line)
+
+    def writable(self) -> bool:
+        """Tell that it can be written to."""
+        return True
+
+    def flush(self) -> None:
+        """Send what has been written so far, and what reached the descriptors before."""
+        self._drain()
+
+    def isatty(self) -> bool:
+        """Tell that it is no terminal."""
+        return False
+
+    def fileno(self) -> int:
+        """Return the descriptor, which is captured: what a child process writes to it is shown."""
+        return self._number + 1
+
+    @property
+    def parent_header(self) -> dict[str, Any]:
+        """The header of the request that text written here and now belongs to."""
+        return self._parent.get(self._last_parent)[0]
+
+    @parent_header.setter
+    def parent_header(self, header: dict[str, Any]) -> None:
+        self._last_parent = (header, header_bytes(header) if header else b"")
+        self._parent.set(self._last_parent)
+
+    def set_parent(self, parent: dict[str, Any]) -> None:
+        """Set the request for this context, and for whoever has none of their own."""
+        self.parent_header = extract_header(parent)
+
+    def set_thread_parent(self, parent: dict[str, Any]) -> Token[tuple[dict[str, Any], bytes]]:
+        """Set the request for this context alone; returns what `reset_thread_parent` takes."""
+        header = extract_header(parent)
+        return self._parent.set((header, header_bytes(header) if header else b""))
+
+    def reset_thread_parent(self, token: Token[tuple[dict[str, Any], bytes]]) -> None:
+        """Undo `set_thread_parent`."""
+        self._parent.reset(token)
+
+    def register_hook(self, hook: Hook) -> None:
+        """Have `hook` see what this thread writes: it returns a message to send, or None."""
+        if not hasattr(self._local, "hooks"):
+            self._local.hooks = []
+        self._local.hooks.append(hook)
+
+    def unregister_hook(self, hook: Hook) -> bool:
+        """Undo `register_hook`; returns whether it was registered."""
+        hooks = getattr(self._local, "hooks", [])
+        if hook not in hooks:
+            return False
+        hooks.remove(hook)
+        return True
