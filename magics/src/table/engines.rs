@@ -1,0 +1,137 @@
+//! `%engines`: show, start, stop and restart the engines.
+
+use super::{Call, Example, Magic, Usage};
+use crate::options::{self, OptionSpec, Value};
+use crate::step::{EnginesAction, Step};
+use crate::usage::{UsageError, closest};
+
+pub(super) const MAGIC: Magic = Magic {
+    name: "engines",
+    line: true,
+    cell: false,
+    expand_line: true,
+    summary: "Show, start, stop or restart the engines.",
+    usages: &[
+        Usage { form: "%engines", effect: "Show a table of the engines: process, state, memory, what runs." },
+        Usage { form: "%engines start [-n N]", effect: "Start N engines." },
+        Usage { form: "%engines stop", effect: "Stop all engines; what they hold is gone." },
+        Usage { form: "%engines restart [-n N]", effect: "Stop all engines and start N fresh ones." },
+    ],
+    options: OPTIONS,
+    notes: "Engines start by themselves; without `-n` there are as many as before.",
+    examples: &[
+        Example { cell: "%engines", effect: "Who is there and what they do." },
+        Example { cell: "%engines restart -n 2", effect: "Go on with two fresh engines." },
+    ],
+    parse,
+};
+
+const OPTIONS: &[OptionSpec] = &[OptionSpec {
+    long: "n",
+    short: Some('n'),
+    value: Value::One { metavar: "N", example: "4" },
+    help: "how many engines, for `start` and `restart`",
+}];
+
+const ACTIONS: [&str; 3] = ["start", "stop", "restart"];
+
+fn parse(call: &Call<'_>) -> Result<Step, UsageError> {
+    let read = options::read("%engines", OPTIONS, call.line)?;
+    let mut count = None;
+    for given in &read.given {
+        count = Some(number(given.spec, &given.value)?);
+    }
+    let words: Vec<&str> = read.words.iter().map(String::as_str).collect();
+    let action = match (&words[..], count) {
+        ([], None) => EnginesAction::Show,
+        (["start"], count) => EnginesAction::Start { count },
+        (["stop"], None) => EnginesAction::Stop,
+        (["restart"], count) => EnginesAction::Restart { count },
+        (_, count) => return Err(misuse(&words, count)),
+    };
+    Ok(Step::Engines(action))
+}
+
+fn number(spec: &OptionSpec, value: &str) -> Result<u32, UsageError> {
+    let reason = match value.parse::<u32>() {
+        Ok(0) => "at least one engine; to have none, write `%engines stop`".to_owned(),
+        Ok(count) => return Ok(count),
+        Err(_) => format!("`{value}` is not a number of engines"),
+    };
+    Err(UsageError::BadValue { option: spec.spellings(), reason })
+}
+
+fn misuse(words: &[&str], count: Option<u32>) -> UsageError {
+    let seen = match count {
+        Some(count) => [words, &[&format!("-n {count}")]].concat().join(" "),
+        None => words.join(" "),
+    };
+    let hint = match (words, count) {
+        ([] | ["stop"], Some(count)) => {
+            format!("To have {count} engines, write `%engines restart -n {count}`")
+        }
+        ([number], None) | (["start" | "restart", number], None) if number.parse::<u32>().is_ok() => {
+            let action = if words.len() == 2 { words[0] } else { "restart" };
+            format!("To have {number} engines, write `%engines {action} -n {number}`")
+        }
+        ([word, ..], _) if !ACTIONS.contains(word) => match closest(word, ACTIONS) {
+            Some(action) => format!("Did you mean `%engines {action}`?"),
+            None => usage(),
+        },
+        _ => usage(),
+    };
+    UsageError::Unrecognized { seen, hint }
+}
+
+fn usage() -> String {
+    "Write `%engines`, or `%engines start`, `stop` or `restart`".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{EnginesAction, Step, parse_call};
+
+    #[test]
+    fn actions_and_counts_are_read() {
+        for (line, action) in [
+            ("", EnginesAction::Show),
+            ("start", EnginesAction::Start { count: None }),
+            ("start -n 4", EnginesAction::Start { count: Some(4) }),
+            ("-n4 start", EnginesAction::Start { count: Some(4) }),
+            ("stop", EnginesAction::Stop),
+            ("restart", EnginesAction::Restart { count: None }),
+            ("restart --n=2", EnginesAction::Restart { count: Some(2) }),
+        ] {
+            assert_eq!(parse_call("engines", line, None), Ok(Step::Engines(action)), "{line}");
+        }
+    }
+
+    #[test]
+    fn misuse_says_what_was_meant() {
+        for (line, expect) in [
+            ("4", "unrecognized arguments: 4. To have 4 engines, write `%engines restart -n 4`"),
+            ("start 4", "unrecognized arguments: start 4. To have 4 engines, write `%engines start -n 4`"),
+            ("-n 4", "unrecognized arguments: -n 4. To have 4 engines, write `%engines restart -n 4`"),
+            (
+                "stop -n 2",
+                "unrecognized arguments: stop -n 2. To have 2 engines, write `%engines restart -n 2`",
+            ),
+            ("restrat", "unrecognized arguments: restrat. Did you mean `%engines restart`?"),
+            (
+                "status",
+                "unrecognized arguments: status. Write `%engines`, or `%engines start`, `stop` or `restart`",
+            ),
+            (
+                "stop start",
+                "unrecognized arguments: stop start. Write `%engines`, or `%engines start`, `stop` or `restart`",
+            ),
+            ("start -n 0", "argument -n/--n: at least one engine; to have none, write `%engines stop`"),
+            ("start -n four", "argument -n/--n: `four` is not a number of engines"),
+            ("start -n -1", "argument -n/--n: `-1` is not a number of engines"),
+            ("start -n", "argument -n/--n: expected one argument, such as `--n 4`"),
+            ("start -x", "unrecognized arguments: -x. Options of `%engines`: -n/--n"),
+        ] {
+            assert_eq!(parse_call("engines", line, None).expect_err(line).to_string(), expect);
+        }
+    }
+}
