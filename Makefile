@@ -16,6 +16,7 @@
 #   CARGO_TARGET_DIR=folder    where cargo builds
 #   TESTS="tests/x.py -k y"    what `make test` gives to pytest
 #   LAB="--no-browser"         more options for JupyterLab
+#   BENCH="--table px -n 4"    what `make bench` measures
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := build
@@ -29,6 +30,7 @@ CARGO_FLAGS ?=
 CARGO_TARGET_DIR ?= target
 TESTS ?= tests
 LAB ?=
+BENCH ?=
 export PYTHON CARGO CARGO_FLAGS
 # One absolute folder for every cargo call, wherever it runs.
 export CARGO_TARGET_DIR := $(abspath $(CARGO_TARGET_DIR))
@@ -64,9 +66,14 @@ format: venv
 	$(bin)/ruff check --fix
 	$(bin)/ruff format
 
-bench: build
-	@tools/setup-venv bench
-	$(bin)/python bench/run.py
+bench: build build/peer
+	$(bin)/python bench/run.py $(BENCH)
+
+# ipyparallel stays out of .venv: there it would add a panel to JupyterLab and answer imports.
+build/peer: tools/requirements-bench.txt
+	$(bin)/python -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
+		--target $@ --upgrade --no-deps --requirement $<
+	@touch $@
 
 clean:
 	rm -rf .venv build target kernelspec/bin

@@ -1,0 +1,143 @@
+"""A kernel behind plain zeromq sockets, to time cells with nothing of a client in the figures.
+
+One cell's time runs from its request leaving to both its reply and its ``idle`` being here: what a
+notebook waits for. The same client times our kernel and ipykernel, so its own cost is in both.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+import zmq
+from jupyter_client.manager import KernelManager
+
+
+class CellFailed(RuntimeError):
+    """A cell of the bench ended with an error, so its time means nothing."""
+
+
+class TimedKernel:
+    """A running kernel and a client of it; use it as a context manager.
+
+    Parameters
+    ----------
+    name : str
+        Name of the kernelspec.
+    arguments : sequence of str
+        More arguments for the kernel's command line.
+    environment : mapping of str to str, optional
+        Variables for the kernel, on top of ours.
+    patience : float, seconds
+        The longest that one cell may take.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        patience: float = 120,
+    ) -> None:
+        self.patience = patience
+        self.manager = KernelManager(kernel_name=name)
+        self.manager.start_kernel(extra_arguments=list(arguments), env=os.environ | (environment or {}))
+        info = self.manager.get_connection_info()
+        self.session = self.manager.session
+        self.context = zmq.Context()
+        self.shell = self._connect(zmq.DEALER, info, "shell_port")
+        self.iopub = self._connect(zmq.SUB, info, "iopub_port")
+        self.poller = zmq.Poller()
+        self.poller.register(self.shell, zmq.POLLIN)
+        self.poller.register(self.iopub, zmq.POLLIN)
+
+    def _connect(self, kind: int, info: dict[str, Any], port: str) -> zmq.Socket[bytes]:
+        socket = self.context.socket(kind)
+        socket.linger = 0
+        if kind == zmq.SUB:
+            socket.subscribe(b"")
+        socket.connect(f"{info['transport']}://{info['ip']}:{info[port]}")
+        return socket
+
+    def __enter__(self) -> Self:
+        try:
+            self._wait_until_up()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the kernel and let go of its sockets."""
+        self.manager.shutdown_kernel(now=False)
+        self.context.destroy(linger=0)
+
+    def _wait_until_up(self) -> None:
+        """Ask until answers come on both channels: a subscription needs a moment to be known."""
+        deadline = time.monotonic() + self.patience
+        seen: set[str] = set()
+        while seen != {"reply", "idle"}:
+            if time.monotonic() > deadline:
+                raise CellFailed(f"the kernel did not come up in {self.patience} s")
+            request = self.session.send(self.shell, "kernel_info_request", {})
+            seen = self._follow(request["header"]["msg_id"], until=time.monotonic() + 1)
+
+    def cell(self, code: str) -> float:
+        """Run a cell and return how long it took, in seconds."""
+        start = time.perf_counter()
+        content = {
+            "code": code,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": False,
+            "stop_on_error": True,
+        }
+        request = self.session.send(self.shell, "execute_request", content)
+        seen = self._follow(request["header"]["msg_id"], until=time.monotonic() + self.patience)
+        seconds = time.perf_counter() - start
+        if seen != {"reply", "idle"}:
+            raise CellFailed(f"`{code}` was not done in {self.patience} s")
+        return seconds
+
+    def _follow(self, msg_id: str, until: float) -> set[str]:
+        """Read messages until a request has its reply and its idle, or the time has come."""
+        seen: set[str] = set()
+        while seen != {"reply", "idle"}:
+            left = until - time.monotonic()
+            ready = dict(self.poller.poll(max(0, left) * 1000))
+            if not ready:
+                break
+            for socket in ready:
+                _, message = self.session.recv(socket, mode=zmq.NOBLOCK)
+                if message is None or message["parent_header"].get("msg_id") != msg_id:
+                    continue
+                content = message["content"]
+                if message["msg_type"].endswith("_reply"):
+                    if content.get("status") == "error":
+                        raise CellFailed(f"{content['ename']}: {content['evalue']}")
+                    seen.add("reply")
+                elif message["msg_type"] == "status" and content["execution_state"] == "idle":
+                    seen.add("idle")
+        return seen
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time used so far by the kernel and everything below it."""
+        kernel = psutil.Process(self.manager.provisioner.pid)
+        total = 0.0
+        for process in [kernel, *kernel.children(recursive=True)]:
+            try:
+                times = process.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            total += times.user + times.system
+        return total
