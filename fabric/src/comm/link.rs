@@ -6,13 +6,21 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
+use serde_bytes::ByteBuf;
+
+use super::backoff::Look;
 use super::roster::{Roster, Settled};
 use crate::doorbell::{Ringer, Rung};
 use crate::frame;
 use crate::message::Rank;
 use crate::message::task::{Packet, TaskId};
 use crate::transport::{Fabric, FabricError};
+
+/// How long settled tasks may wait to be told. Nobody waits for the word, so it travels with the next
+/// task where one follows at once; and it comes before a rank that is done looks for the first time.
+const TELL_AFTER: Duration = Duration::from_micros(300);
 
 /// See the module.
 pub(super) struct Link {
@@ -21,7 +29,10 @@ pub(super) struct Link {
     rank: Rank,
     lost: BTreeSet<Rank>,
     /// Rank 0's account of all ranks' tasks.
-    pub(super) roster: Roster,
+    roster: Roster,
+    /// Tasks whose targets are to be told that they are settled, and when at the latest.
+    untold: Vec<Settled>,
+    tell_at: Option<Instant>,
     /// Tasks of several targets that run here.
     running: BTreeSet<TaskId>,
     /// Tasks of several targets that are done here and maybe not elsewhere.
@@ -44,6 +55,8 @@ impl Link {
             ringers,
             lost: BTreeSet::new(),
             roster: Roster::default(),
+            untold: Vec::new(),
+            tell_at: None,
             running: BTreeSet::new(),
             unsettled: BTreeSet::new(),
             pending: 0,
@@ -54,21 +67,12 @@ impl Link {
         }
     }
 
-    /// Sends `packet` to each of `targets` that lives and is not this rank.
-    pub(super) fn post_all(&mut self, targets: &[Rank], packet: &Packet) -> Result<(), FabricError> {
-        let bytes = frame::pack(packet)?;
-        let own = self.rank;
-        for to in targets.iter().copied().filter(|to| *to != own) {
-            match self.post(to, &bytes) {
-                // A rank may die before anyone has said so.
-                Ok(()) | Err(FabricError::Gone { .. }) => {}
-                Err(FabricError::NoSuchRank { rank, size }) => {
-                    tracing::warn!(rank, size, "a packet for a rank that does not exist is dropped");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    /// Hands a task to each of `targets` but this rank.
+    pub(super) fn fan_out(&mut self, id: TaskId, targets: &[Rank], task: ByteBuf) -> Result<(), FabricError> {
+        self.tell_settled()?;
+        let living: Vec<_> = targets.iter().copied().filter(|rank| !self.lost.contains(rank)).collect();
+        self.roster.open(id, &living);
+        self.post_all(&living, &Packet::Task(task))
     }
 
     /// Sends one packet and rings for it.
@@ -98,13 +102,15 @@ impl Link {
         Ok(arrived)
     }
 
-    /// Moves sends along, and wakes the comm thread to go on with that if some remain.
-    pub(super) fn progress(&mut self) -> Result<(), FabricError> {
+    /// Moves sends along, and wakes the comm thread to go on with that if some remain. Whether some
+    /// were completed.
+    pub(super) fn progress(&mut self) -> Result<bool, FabricError> {
+        let before = self.pending;
         self.pending = self.fabric()?.progress()?;
         if self.pending > 0 {
             self.nudge();
         }
-        Ok(())
+        Ok(self.pending < before)
     }
 
     /// A task arrived for this rank.
@@ -128,13 +134,21 @@ impl Link {
         self.unsettled.remove(&task);
     }
 
+    /// `rank` is done with `task`, as rank 0 hears.
+    pub(super) fn done(&mut self, task: TaskId, rank: Rank) {
+        let settled = self.roster.done(task, rank);
+        self.to_tell(settled);
+    }
+
+    /// When the targets of settled tasks are to be told.
+    pub(super) fn tell_at(&self) -> Option<Instant> {
+        self.tell_at
+    }
+
     /// Tells the targets of settled tasks, on rank 0.
-    pub(super) fn tell_settled(
-        &mut self,
-        settled: impl IntoIterator<Item = Settled>,
-    ) -> Result<(), FabricError> {
-        for Settled { task, targets } in settled {
-            self.settle(task);
+    pub(super) fn tell_settled(&mut self) -> Result<(), FabricError> {
+        self.tell_at = None;
+        while let Some(Settled { task, targets }) = self.untold.pop() {
             self.post_all(&targets, &Packet::Settled { task })?;
         }
         Ok(())
@@ -155,13 +169,22 @@ impl Link {
             self.unsettled.clear();
         }
         let settled = self.roster.lose(rank);
-        self.tell_settled(settled)
+        self.to_tell(settled);
+        Ok(())
     }
 
-    /// Whether MPI has to be moved along though no packet is announced: other ranks of a task may
-    /// rely on it, or own sends are not complete.
-    pub(super) fn wants_progress(&self) -> bool {
-        self.pending > 0 || !self.unsettled.is_empty()
+    /// Whether, and how soon, MPI has to be moved along though no packet is announced.
+    pub(super) fn look(&self) -> Option<Look> {
+        if self.pending > 0 {
+            Some(Look::Soon)
+        } else {
+            (!self.unsettled.is_empty()).then_some(Look::Sometimes)
+        }
+    }
+
+    /// Whether a task of several targets runs here.
+    pub(super) fn runs(&self) -> bool {
+        !self.running.is_empty()
     }
 
     /// Whether sends are not complete.
@@ -195,6 +218,32 @@ impl Link {
     /// The carrier, for good.
     pub(super) fn take_fabric(&mut self) -> Option<Box<dyn Fabric>> {
         self.fabric.take()
+    }
+
+    fn to_tell(&mut self, settled: impl IntoIterator<Item = Settled>) {
+        for settled in settled {
+            self.settle(settled.task);
+            self.untold.push(settled);
+            self.tell_at.get_or_insert_with(|| Instant::now() + TELL_AFTER);
+            self.nudge();
+        }
+    }
+
+    /// Sends `packet` to each of `targets` that lives and is not this rank.
+    fn post_all(&mut self, targets: &[Rank], packet: &Packet) -> Result<(), FabricError> {
+        let bytes = frame::pack(packet)?;
+        let own = self.rank;
+        for to in targets.iter().copied().filter(|to| *to != own) {
+            match self.post(to, &bytes) {
+                // A rank may die before anyone has said so.
+                Ok(()) | Err(FabricError::Gone { .. }) => {}
+                Err(FabricError::NoSuchRank { rank, size }) => {
+                    tracing::warn!(rank, size, "a packet for a rank that does not exist is dropped");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Wakes the comm thread unless it will look by itself.

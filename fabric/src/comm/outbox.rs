@@ -42,7 +42,12 @@ impl Outbox {
             }
             None => self.post(report)?,
         }
-        if matches!(report.event, Event::Done { .. }) { self.done(report) } else { Ok(()) }
+        if matches!(report.event, Event::Done { .. }) {
+            let mut link = self.shared.link();
+            link.finish(report.task);
+            link.done(report.task, self.shared.rank);
+        }
+        Ok(())
     }
 
     /// How many packets the carrier has sent and received for this rank.
@@ -69,13 +74,6 @@ impl Outbox {
         let bytes = frame::pack(&packet)?;
         let mut link = self.shared.link();
         link.post(0, &bytes)?;
-        link.progress()
-    }
-
-    fn done(&self, report: &Report) -> Result<(), FabricError> {
-        let mut link = self.shared.link();
-        link.finish(report.task);
-        let settled = link.roster.done(report.task, self.shared.rank);
-        link.tell_settled(settled)
+        link.progress().map(drop)
     }
 }

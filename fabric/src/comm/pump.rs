@@ -4,6 +4,7 @@
 //! **Invariant**: it sleeps without a limit unless a packet was announced, own sends are not
 //! complete, or a task is done here and not everywhere. What arrives and makes no sense is dropped.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use rustix::io::Errno;
 
 use super::backoff::{Backoff, Look};
 use super::gateway::Gateway;
+use super::link::Link;
 use super::{Ended, Shared};
 use crate::doorbell::{Doorbell, Heard};
 use crate::frame::{self, Frames};
@@ -24,6 +26,9 @@ use crate::transport::FabricError;
 
 /// How many packets are taken under one hold of the lock.
 const BATCH: usize = 64;
+
+/// How soon to look whether a task is done here and not everywhere.
+const FIRST_LOOK: Duration = Duration::from_micros(500);
 
 /// How long a thread that is to end waits for its own sends.
 const LAST_SENDS: Duration = Duration::from_secs(1);
@@ -38,6 +43,8 @@ pub(super) struct Pump {
     backoff: Backoff,
     /// The last batch was full, so there may be more.
     more: bool,
+    /// A task has arrived since the last sleep.
+    fresh: bool,
 }
 
 /// What woke the thread.
@@ -56,6 +63,7 @@ impl Pump {
             orders: Frames::default(),
             backoff: Backoff::default(),
             more: false,
+            fresh: false,
         }
     }
 
@@ -66,9 +74,11 @@ impl Pump {
                 break ended;
             }
         };
-        if ended == Ended::Stopped {
+        if ended == Ended::Stopped && self.shared.link().tell_settled().is_ok() {
             self.last_sends();
         }
+        // To the others an end of the doorbell is the end of the process, which may have more to do.
+        mem::forget(self.bell);
         // Set before the inbox closes, so that who sees it closed can read why.
         let _ = self.shared.ended.set(ended);
     }
@@ -95,16 +105,7 @@ impl Pump {
             return Err(Ended::Stopped);
         }
         link.ring_owed().map_err(broken)?;
-        let limit = if self.more {
-            Some(Duration::ZERO)
-        } else if self.heard.expects() {
-            Some(self.backoff.next(Look::Soon))
-        } else if link.wants_progress() {
-            Some(self.backoff.next(Look::Sometimes))
-        } else {
-            self.backoff.reset();
-            None
-        };
+        let limit = self.patience(&link);
         link.looking = limit.is_some();
         // The pipes stay open while they are waited for: duplicates, made only when rings are owed.
         let owed: Vec<_> = link.owed_pipes().filter_map(|pipe| pipe.try_clone_to_owned().ok()).collect();
@@ -122,6 +123,24 @@ impl Pump {
         }
         let ready = |index: usize| waits.get(index).is_some_and(|wait| !wait.revents().is_empty());
         Ok(Woken { bell: ready(0), gateway: shared.gateway.is_some() && ready(1) })
+    }
+
+    /// How long to sleep if nothing wakes the thread; `None` is until something does.
+    fn patience(&mut self, link: &Link) -> Option<Duration> {
+        let fresh = mem::take(&mut self.fresh) && link.runs();
+        let look = if self.heard.expects() { Some(Look::Soon) } else { link.look() };
+        let next = match look {
+            _ if self.more => Some(Duration::ZERO),
+            Some(look) => Some(self.backoff.next(look)),
+            // A short task is done by then, and its end need not wake this thread.
+            None if fresh => Some(FIRST_LOOK),
+            None => {
+                self.backoff.reset();
+                None
+            }
+        };
+        let tell = link.tell_at().map(|at| at.saturating_duration_since(Instant::now()));
+        next.into_iter().chain(tell).min()
     }
 
     /// Carries out what the kernel has ordered, on rank 0.
@@ -146,11 +165,7 @@ impl Pump {
 
     fn fan_out(&mut self, id: TaskId, targets: &[Rank], task: serde_bytes::ByteBuf) -> Result<(), Ended> {
         let own = targets.contains(&self.shared.rank).then(|| frame::unpack::<Task>(&task));
-        {
-            let mut link = self.shared.link();
-            link.roster.open(id, targets);
-            link.post_all(targets, &Packet::Task(task)).map_err(broken)?;
-        }
+        self.shared.link().fan_out(id, targets, task).map_err(broken)?;
         match own {
             Some(Ok(task)) => self.deliver(task),
             Some(Err(error)) => Err(Ended::Gateway(format!("task {id}: {error}"))),
@@ -160,6 +175,7 @@ impl Pump {
 
     fn deliver(&mut self, task: Task) -> Result<(), Ended> {
         self.shared.link().begin(task.id, task.targets);
+        self.fresh = true;
         self.inbox.send(task).map_err(|_closed| Ended::InboxClosed)
     }
 
@@ -172,7 +188,12 @@ impl Pump {
                 let Some(packet) = link.receive().map_err(broken)? else { break };
                 arrived.push(packet);
             }
-            link.progress().map_err(broken)?;
+            if link.progress().map_err(broken)? {
+                self.backoff.reset();
+            }
+            if link.tell_at().is_some_and(|at| at <= Instant::now()) {
+                link.tell_settled().map_err(broken)?;
+            }
         }
         self.more = arrived.len() == BATCH;
         if arrived.is_empty() {
@@ -211,12 +232,11 @@ impl Pump {
         if let (Some(gateway), false) = (&self.shared.gateway, frames.is_empty()) {
             gateway.write(frames)?;
         }
-        if done.is_empty() {
-            return Ok(());
-        }
         let mut link = self.shared.link();
-        let settled: Vec<_> = done.iter().filter_map(|(task, rank)| link.roster.done(*task, *rank)).collect();
-        link.tell_settled(settled).map_err(broken)
+        for (task, rank) in done {
+            link.done(*task, *rank);
+        }
+        Ok(())
     }
 
     /// Gives own sends the time to complete, and takes what arrives meanwhile, for others wait too.
