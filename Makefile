@@ -9,7 +9,7 @@
 #   make bench   compare with ipyparallel on this machine
 #   make clean   remove everything that make made, .venv included
 #
-# Nothing needs root, and nothing outside this folder is written (cargo's and pip's caches aside).
+# Nothing needs root, and nothing outside this folder is written but caches and Jupyter's own settings.
 # A verb run again does only what changed. Settings:
 #
 #   PYTHON=/path/to/python3    what .venv is made from (3.11 or newer)

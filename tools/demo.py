@@ -24,7 +24,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from notebook_text import comparable, readable
+from notebook_text import comparable, plain, readable
 
 KERNEL = "Parallel Python (Rust)"
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,6 +48,8 @@ class Terminal:
         """Print text that may end anywhere in a line."""
         if not text:
             return
+        if not self.colours:
+            text = plain(text)
         self.file.write(f"\x1b[{colour}m{text}\x1b[0m" if colour and self.colours else text)
         self.file.flush()
         self.at_line_start = text.endswith("\n")
@@ -61,6 +63,7 @@ class Terminal:
     def source(self, count: int, code: str) -> None:
         """Print a code cell, indented under its number as IPython does."""
         label = f"In [{count}]: "
+        self.line()
         self.line(label + code.replace("\n", "\n" + " " * len(label)), "32")
 
 
@@ -151,12 +154,12 @@ def execute(
             if cell.cell_type == "markdown":
                 terminal.line()
                 terminal.line(cell.source, "2")
-                terminal.line()
             try:
                 client.execute_cell(cell, index)
-            except (CellTimeoutError, DeadKernelError) as error:
-                first_line = cell.source.splitlines()[0]
-                return f"the run stopped in `{first_line}`: {type(error).__name__}: {str(error).strip()}"
+            except CellTimeoutError:
+                return f"the run stopped in `{cell.source.splitlines()[0]}`: not done after {timeout:g} s"
+            except DeadKernelError as error:
+                return f"the run stopped in `{cell.source.splitlines()[0]}`: {error}"
     return None
 
 
@@ -187,7 +190,7 @@ def main() -> int:
             cell.outputs, cell.execution_count = [], None
 
     terminal = Terminal(sys.stdout)
-    name = os.path.relpath(arguments.notebook)
+    name = arguments.notebook.name
     terminal.line(f"{name} on `{KERNEL}`, {arguments.engines} engines")
     start = time.monotonic()
     folder = arguments.notebook.resolve().parent
