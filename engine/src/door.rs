@@ -42,6 +42,11 @@ loader.exec_module(module)
 module.boot()
 ";
 
+/// What Python itself is told. A debugger, which cells may be run in, does not see into frozen modules.
+fn flags(role: &str) -> &'static [&'static str] {
+    if role == "local" { &["-X", "frozen_modules=off"] } else { &[] }
+}
+
 /// Turns this process into Python in the given role. Returns only when that failed or Python has ended well.
 pub(crate) fn enter(
     python: &Path,
@@ -59,11 +64,11 @@ pub(crate) fn enter(
     match libpython {
         Some(libpython) => {
             words.push("embedded".into());
-            embedded(python, libpython, &library, words)
+            embedded(python, libpython, &library, flags(role), words)
         }
         None => {
             words.push("extension".into());
-            extension(python, &library, words)
+            extension(python, &library, flags(role), words)
         }
     }
 }
@@ -74,10 +79,15 @@ fn library() -> anyhow::Result<PathBuf> {
     Ok(executable.with_file_name(LIBRARY))
 }
 
-fn embedded(python: &Path, libpython: &Path, library: &Path, words: Vec<OsString>) -> anyhow::Result<()> {
-    let front = [python.as_os_str(), OsStr::new("-c"), OsStr::new(EMBEDDED)].map(OsStr::to_owned);
-    let arguments = front
-        .into_iter()
+fn embedded(
+    python: &Path,
+    libpython: &Path,
+    library: &Path,
+    flags: &[&str],
+    words: Vec<OsString>,
+) -> anyhow::Result<()> {
+    let arguments = std::iter::once(python.as_os_str().to_owned())
+        .chain(flags.iter().chain(&["-c", EMBEDDED]).map(OsString::from))
         .chain(words)
         .map(|word| CString::new(word.into_vec()).context("an argument holds a zero byte"))
         .collect::<anyhow::Result<Vec<_>>>()?;
@@ -85,7 +95,7 @@ fn embedded(python: &Path, libpython: &Path, library: &Path, words: Vec<OsString
     std::process::exit(code)
 }
 
-fn extension(python: &Path, library: &Path, words: Vec<OsString>) -> anyhow::Result<()> {
-    let error = Command::new(python).arg("-c").arg(EXTENSION).arg(library).args(words).exec();
+fn extension(python: &Path, library: &Path, flags: &[&str], words: Vec<OsString>) -> anyhow::Result<()> {
+    let error = Command::new(python).args(flags).arg("-c").arg(EXTENSION).arg(library).args(words).exec();
     Err(error).with_context(|| format!("cannot run `{}`", python.display()))
 }

@@ -91,6 +91,9 @@ class Subshells:
         """Say which kernel runs the requests."""
         self._kernel = kernel
 
+    def set_on_recv_callback(self, callback: object) -> None:
+        """Do nothing: the inboxes are read by `LocalApp` and `Subshell`."""
+
     def send_json(self, request: dict[str, Any]) -> None:
         """Do what the control thread asks for; `recv_json` gives the answer."""
         try:
