@@ -1,0 +1,200 @@
+//! Many engines, one voice: what each rank reports goes in, what the frontend is to see comes out.
+//!
+//! ```text
+//!  rank 0 ─► Voice ─┐
+//!  rank 1 ─► Voice ─┼─ flush, by rank ─► Wire ─► pieces ─► iopub
+//!  rank 2 ─► Voice ─┘  150 ms, then 50   labels, open lines
+//! ```
+//!
+//! Nothing goes out in the first 150 ms of a task unless all of its targets are done, so a short cell
+//! always reads rank 0, 1, 2, …; from then on a flush follows 50 ms after there is something for it.
+//! A line waits for its newline until its rank is done or says something else, or for 500 ms.
+//!
+//! **Invariant**: a pure function of reports and time. What was sent is never sent again: the bytes
+//! that go out grow with the bytes that came in. Each rank's text, displays and results keep the
+//! order in which that rank made them; all of its text stands under its label; no character is cut.
+//! What is held is what came since the last flush, and never more than [`MOST_HELD`].
+//!
+//! **Boundary**: one `Merge` per task, owned by the cell that runs it. How a task ended, what it
+//! raised and what an engine's death means is the cell's business; here both are the end of a voice.
+
+mod voice;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use fabric::message::report::{Event, StreamName};
+use fabric::message::{Buffer, Json, Rank};
+
+use voice::{Said, Voice};
+use wire::Wire;
+
+/// How long a task has to end for all of its output to be in the order of the ranks.
+const OPENING: Duration = Duration::from_millis(150);
+/// How long a flush waits for what other ranks have to say to the same.
+const WINDOW: Duration = Duration::from_millis(50);
+/// How long a line waits for its newline.
+const LINE_WAIT: Duration = Duration::from_millis(500);
+/// Bytes that may be held; more of them go out at once.
+const MOST_HELD: usize = 4 << 20;
+/// Bytes that one piece of a stream may hold, and that a line may have while it waits.
+const MOST_TOGETHER: usize = 64 << 10;
+
+/// One thing for the frontend to show.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Piece {
+    /// Text of a stream: a Jupyter `stream` message.
+    Stream {
+        /// Which stream.
+        name: StreamName,
+        /// The text, labelled, to be appended to what the stream already shows.
+        text: String,
+    },
+    /// A message of an engine's own, to be passed on.
+    Publish {
+        /// The engine.
+        rank: Rank,
+        /// The message's type.
+        msg_type: String,
+        /// Its content, a JSON object.
+        content: Json,
+        /// Its metadata, a JSON object.
+        metadata: Json,
+        /// Its buffers.
+        buffers: Vec<Buffer>,
+    },
+    /// The value of an engine's last expression.
+    Result {
+        /// The engine.
+        rank: Rank,
+        /// The engine's own execution count.
+        count: u32,
+        /// `{"data": mimebundle, "metadata": object}`.
+        content: Json,
+    },
+}
+
+/// The output of one task.
+#[derive(Debug)]
+pub struct Merge {
+    voices: BTreeMap<Rank, Voice>,
+    /// Targets that are not done.
+    running: usize,
+    /// Before this, nothing goes out.
+    opens: Instant,
+    /// When what is ready goes out; `None` while nothing is.
+    flush_at: Option<Instant>,
+    held: usize,
+    wire: Wire,
+}
+
+impl Merge {
+    /// The output of a task that `targets` begin with at `now`.
+    #[must_use]
+    pub fn new(targets: &[Rank], now: Instant) -> Self {
+        let voices: BTreeMap<Rank, Voice> = targets.iter().map(|rank| (*rank, Voice::default())).collect();
+        let running = voices.len();
+        Self { voices, running, opens: now + OPENING, flush_at: None, held: 0, wire: Wire::default() }
+    }
+
+    /// Takes what `rank` reported, and gives what is to be shown now.
+    ///
+    /// A task's end, an exception and IPython's pager are not output: of those, only the end counts.
+    pub fn on(&mut self, rank: Rank, event: &Event, now: Instant) -> Vec<Piece> {
+        let voice = self.voices.entry(rank).or_insert_with(Voice::of_a_stranger);
+        let before = voice.held();
+        match event {
+            Event::Stream { name, text } => voice.write(*name, text, now),
+            Event::Publish { msg_type, content, metadata, buffers } => voice.publish(Piece::Publish {
+                rank,
+                msg_type: msg_type.clone(),
+                content: content.clone(),
+                metadata: metadata.clone(),
+                buffers: buffers.clone(),
+            }),
+            Event::Result { count, content } => {
+                voice.publish(Piece::Result { rank, count: *count, content: content.clone() });
+            }
+            Event::Payload { .. } => {}
+            Event::Done { .. } => return self.end(rank, now),
+        }
+        self.held = self.held + voice.held() - before;
+        self.heard(rank, now)
+    }
+
+    /// Takes note that `rank` died: what it said goes out, and nothing waits for it any more.
+    pub fn lost(&mut self, rank: Rank, now: Instant) -> Vec<Piece> {
+        self.end(rank, now)
+    }
+
+    /// Gives what is to be shown at `now`, when [`Merge::deadline`] has come.
+    pub fn tick(&mut self, now: Instant) -> Vec<Piece> {
+        match self.deadline() {
+            Some(deadline) if deadline <= now => self.flush(now),
+            _ => Vec::new(),
+        }
+    }
+
+    /// When [`Merge::tick`] is wanted next; `None` when nothing is held.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let lines = self.voices.values().filter_map(Voice::line_since).map(|since| since + LINE_WAIT);
+        lines.chain(self.flush_at).min()
+    }
+
+    /// Whether all targets are done and everything they said has gone out.
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        self.running == 0 && self.held == 0
+    }
+
+    fn end(&mut self, rank: Rank, now: Instant) -> Vec<Piece> {
+        if !self.voices.get_mut(&rank).is_some_and(Voice::end) {
+            return Vec::new();
+        }
+        self.running -= 1;
+        let mut pieces = self.heard(rank, now);
+        if self.running == 0 {
+            self.wire.end_line(&mut pieces);
+        }
+        pieces
+    }
+
+    /// Decides when what `rank` just said goes out, which may be now.
+    fn heard(&mut self, rank: Rank, now: Instant) -> Vec<Piece> {
+        if self.running == 0 || self.held > MOST_HELD {
+            return self.flush(now);
+        }
+        if self.flush_at.is_none() && self.voices.get(&rank).is_some_and(Voice::is_ready) {
+            self.flush_at = Some(self.opens.max(now + WINDOW));
+        }
+        match self.flush_at {
+            Some(at) if at <= now => self.flush(now),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Everything that is ready, by rank.
+    fn flush(&mut self, now: Instant) -> Vec<Piece> {
+        let everything = self.running == 0 || self.held > MOST_HELD;
+        let mut pieces = Vec::new();
+        for (rank, voice) in &mut self.voices {
+            // A line that is nearly due goes with the others, so that lines of the same moment
+            // stay in the order of the ranks.
+            let due = |since: Instant| everything || now.duration_since(since) + WINDOW >= LINE_WAIT;
+            for said in voice.take(due) {
+                match said {
+                    Said::Text(text) => self.wire.write(*rank, &text, &mut pieces),
+                    Said::Piece(piece) => self.wire.publish(piece, &mut pieces),
+                }
+            }
+        }
+        self.flush_at = None;
+        self.held = self.voices.values().map(Voice::held).sum();
+        pieces
+    }
+}
+
+#[cfg(test)]
+mod tests;
