@@ -27,15 +27,19 @@ pub fn spawn<T: Send + 'static>(
 /// Asks for prompt wake-ups of the calling thread: timers on time, and a short slice, so that it
 /// runs at once when a computing thread has its core. Where the kernel does not know how, nothing.
 pub(crate) fn prompt() {
-    let attributes =
-        SchedAttr { size: size_of::<SchedAttr>() as u32, runtime: 100_000, ..SchedAttr::default() };
-    // SAFETY: both calls affect the calling thread only; the structure lives through the call and
-    // states its own size. Failure (an older kernel) changes nothing and is of no consequence.
+    // SAFETY: all three calls affect the calling thread only; the structure lives through the call
+    // and states its own size. Failure (an older kernel) changes nothing and is of no consequence.
     unsafe {
         libc::prctl(libc::PR_SET_TIMERSLACK, 1);
+        // The call sets all attributes at once, so the niceness is given as it is.
+        let nice = libc::getpriority(libc::PRIO_PROCESS, 0);
+        let attributes = SchedAttr { size: SchedAttr::SIZE, nice, runtime: SLICE, ..SchedAttr::default() };
         libc::syscall(libc::SYS_sched_setattr, 0, ptr::from_ref(&attributes), 0);
     }
 }
+
+/// The slice of a thread that only passes things on, in nanoseconds.
+const SLICE: u64 = 100_000;
 
 /// Runs `write` such that a pipe without a reader is an error and never a signal.
 pub(crate) fn without_sigpipe<T>(
@@ -121,6 +125,10 @@ struct SchedAttr {
     runtime: u64,
     deadline: u64,
     period: u64,
+}
+
+impl SchedAttr {
+    const SIZE: u32 = size_of::<SchedAttr>() as u32;
 }
 
 #[cfg(test)]

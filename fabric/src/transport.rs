@@ -118,6 +118,9 @@ pub enum FabricError {
         /// The dead ranks.
         ranks: Vec<Rank>,
     },
+    /// A child process of the engine's wants to report.
+    #[error("a forked process has no link to the other ranks")]
+    Forked,
     /// The comm thread has ended.
     #[error("the link to the other ranks has ended: {0}")]
     Ended(Ended),

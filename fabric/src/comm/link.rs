@@ -22,6 +22,13 @@ use crate::transport::{Fabric, FabricError};
 /// task where one follows at once; and it comes before a rank that is done looks for the first time.
 const TELL_AFTER: Duration = Duration::from_micros(300);
 
+/// How many bytes of reports a rank may have under way. A rank that writes faster than the kernel
+/// takes has to wait, or rank 0's memory would fill.
+const WINDOW: u64 = 4 << 20;
+
+/// After how many bytes rank 0 says that it has passed them on.
+pub(super) const TAKEN_AFTER: u64 = WINDOW / 8;
+
 /// See the module.
 pub(super) struct Link {
     fabric: Option<Box<dyn Fabric>>,
@@ -45,6 +52,8 @@ pub(super) struct Link {
     pub(super) stop: bool,
     pub(super) sent: u64,
     pub(super) received: u64,
+    /// Bytes of reports that rank 0 has not said to have passed on.
+    under_way: u64,
 }
 
 impl Link {
@@ -64,6 +73,7 @@ impl Link {
             stop: false,
             sent: 0,
             received: 0,
+            under_way: 0,
         }
     }
 
@@ -93,6 +103,28 @@ impl Link {
                 Err(FabricError::Gone { rank: to })
             }
         }
+    }
+
+    /// Sends a report to rank 0 and keeps account of it.
+    pub(super) fn report(&mut self, bytes: &[u8]) -> Result<(), FabricError> {
+        self.post(0, bytes)?;
+        self.under_way += bytes.len() as u64;
+        self.progress().map(drop)
+    }
+
+    /// Whether reports have to wait until rank 0 has passed some on.
+    pub(super) fn is_full(&self) -> bool {
+        self.under_way >= WINDOW && !self.stop && !self.lost.contains(&0)
+    }
+
+    /// Rank 0 has passed on so many bytes of reports.
+    pub(super) fn taken(&mut self, bytes: u64) {
+        self.under_way = self.under_way.saturating_sub(bytes);
+    }
+
+    /// Tells `rank` that so many bytes of its reports have been passed on.
+    pub(super) fn tell_taken(&mut self, rank: Rank, bytes: u64) -> Result<(), FabricError> {
+        self.post_all(&[rank], &Packet::Taken { bytes })
     }
 
     /// The next packet that has arrived.
@@ -137,7 +169,7 @@ impl Link {
     /// `rank` is done with `task`, as rank 0 hears.
     pub(super) fn done(&mut self, task: TaskId, rank: Rank) {
         let settled = self.roster.done(task, rank);
-        self.to_tell(settled);
+        self.keep_untold(settled);
     }
 
     /// When the targets of settled tasks are to be told.
@@ -169,7 +201,7 @@ impl Link {
             self.unsettled.clear();
         }
         let settled = self.roster.lose(rank);
-        self.to_tell(settled);
+        self.keep_untold(settled);
         Ok(())
     }
 
@@ -220,7 +252,7 @@ impl Link {
         self.fabric.take()
     }
 
-    fn to_tell(&mut self, settled: impl IntoIterator<Item = Settled>) {
+    fn keep_untold(&mut self, settled: impl IntoIterator<Item = Settled>) {
         for settled in settled {
             self.settle(settled.task);
             self.untold.push(settled);

@@ -21,7 +21,7 @@ mod roster;
 
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::doorbell::{Doorbell, Ringer};
@@ -82,7 +82,9 @@ impl Comm {
             rank,
             link: Mutex::new(Link::new(fabric, ringers(&bell, rank, size)?)),
             gateway,
+            room: Condvar::new(),
             ended: OnceLock::new(),
+            process: std::process::id(),
         });
         let pump = Pump::new(Arc::clone(&shared), bell, inbox, size);
         let thread = sys::spawn("comm", move || pump.run())
@@ -126,12 +128,35 @@ struct Shared {
     rank: u32,
     link: Mutex<Link>,
     gateway: Option<Gateway>,
+    /// Notified when the link may have room for reports again, or never will.
+    room: Condvar,
     ended: OnceLock<Ended>,
+    process: u32,
 }
 
 impl Shared {
     /// The link is consistent after every statement that may panic, so a poisoned lock is a lock.
     fn link(&self) -> MutexGuard<'_, Link> {
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The link, when another report may be put under way.
+    fn link_with_room(&self) -> Result<MutexGuard<'_, Link>, FabricError> {
+        let full = |link: &mut Link| link.is_full() && self.ended.get().is_none();
+        let link = self.room.wait_while(self.link(), full).unwrap_or_else(PoisonError::into_inner);
+        self.check()?;
+        Ok(link)
+    }
+
+    /// Whether the comm thread still runs.
+    fn check(&self) -> Result<(), FabricError> {
+        self.ended.get().map_or(Ok(()), |ended| Err(FabricError::Ended(ended.clone())))
+    }
+
+    /// The comm thread has ended. Under the lock, so that nobody begins to wait for room after this.
+    fn end(&self, ended: Ended) {
+        let _link = self.link();
+        let _ = self.ended.set(ended);
+        self.room.notify_all();
     }
 }

@@ -30,11 +30,14 @@ impl Outbox {
     ///
     /// # Errors
     /// [`FabricError::Gone`] when rank 0 is dead: the lifeline is the way then.
-    /// [`FabricError::Ended`] when the comm thread has ended; and what the carrier says.
+    /// [`FabricError::Ended`] when the comm thread has ended, [`FabricError::Forked`] in a child of
+    /// the engine's process; and what the carrier says.
     pub fn report(&self, report: &Report) -> Result<(), FabricError> {
-        if let Some(ended) = self.shared.ended.get() {
-            return Err(FabricError::Ended(ended.clone()));
+        // MPI, the doorbells and the lock are the parent's: a fork has copies of them, not shares.
+        if std::process::id() != self.shared.process {
+            return Err(FabricError::Forked);
         }
+        self.shared.check()?;
         match &self.shared.gateway {
             Some(gateway) => {
                 let frame = FromGateway::Report { rank: self.shared.rank, report: report.clone() };
@@ -67,13 +70,12 @@ impl Outbox {
             }
         }
         link.wake();
+        self.shared.room.notify_all();
     }
 
     fn post(&self, report: &Report) -> Result<(), FabricError> {
         let packet = Packet::Report(ByteBuf::from(frame::pack(report)?));
         let bytes = frame::pack(&packet)?;
-        let mut link = self.shared.link();
-        link.post(0, &bytes)?;
-        link.progress().map(drop)
+        self.shared.link_with_room()?.report(&bytes)
     }
 }

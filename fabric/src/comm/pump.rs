@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::backoff::{Backoff, Look};
 use super::gateway::Gateway;
-use super::link::Link;
+use super::link::{Link, TAKEN_AFTER};
 use super::{Ended, Shared};
 use crate::doorbell::{Doorbell, Heard};
 use crate::frame::{self, Frames};
@@ -41,6 +41,8 @@ pub(super) struct Pump {
     heard: Heard,
     orders: Frames,
     backoff: Backoff,
+    /// Bytes of reports passed on, per rank, that the rank was not told of.
+    taken: Vec<u64>,
     /// The last batch was full, so there may be more.
     more: bool,
     /// A task has arrived since the last sleep.
@@ -62,6 +64,7 @@ impl Pump {
             heard: Heard::new(size),
             orders: Frames::default(),
             backoff: Backoff::default(),
+            taken: vec![0; size as usize],
             more: false,
             fresh: false,
         }
@@ -80,7 +83,7 @@ impl Pump {
         // To the others an end of the doorbell is the end of the process, which may have more to do.
         mem::forget(self.bell);
         // Set before the inbox closes, so that who sees it closed can read why.
-        let _ = self.shared.ended.set(ended);
+        self.shared.end(ended);
     }
 
     fn turn(&mut self) -> Result<(), Ended> {
@@ -203,14 +206,22 @@ impl Pump {
         let (mut frames, mut done) = (Vec::new(), Vec::new());
         for (from, bytes) in arrived {
             self.heard.packet(from);
+            let length = bytes.len() as u64;
             match frame::unpack(&bytes) {
                 Ok(Packet::Task(task)) => match frame::unpack(&task) {
                     Ok(task) => self.deliver(task)?,
                     Err(error) => dropped(from, &error.to_string()),
                 },
                 Ok(Packet::Settled { task }) => self.shared.link().settle(task),
+                Ok(Packet::Taken { bytes }) => {
+                    self.shared.link().taken(bytes);
+                    self.shared.room.notify_all();
+                }
                 Ok(Packet::Report(report)) => match frame::unpack::<Report>(&report) {
                     Ok(report) => {
+                        if let Some(taken) = self.taken.get_mut(from as usize) {
+                            *taken += length;
+                        }
                         if matches!(report.event, Event::Done { .. }) {
                             done.push((report.task, from));
                         }
@@ -228,13 +239,18 @@ impl Pump {
     }
 
     /// Reports go to the kernel first, then the ranks learn which tasks are settled.
-    fn pass_on(&self, frames: &[u8], done: &[(TaskId, Rank)]) -> Result<(), Ended> {
+    fn pass_on(&mut self, frames: &[u8], done: &[(TaskId, Rank)]) -> Result<(), Ended> {
         if let (Some(gateway), false) = (&self.shared.gateway, frames.is_empty()) {
             gateway.write(frames)?;
         }
         let mut link = self.shared.link();
         for (task, rank) in done {
             link.done(*task, *rank);
+        }
+        for (rank, taken) in (0..).zip(&mut self.taken) {
+            if *taken >= TAKEN_AFTER {
+                link.tell_taken(rank, mem::take(taken)).map_err(broken)?;
+            }
         }
         Ok(())
     }

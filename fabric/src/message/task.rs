@@ -80,4 +80,10 @@ pub enum Packet {
         /// The task that ended.
         task: TaskId,
     },
+    /// Rank 0 → a rank: so much of its reports has been passed on to the kernel, so that no rank
+    /// has more under way than rank 0 can hold.
+    Taken {
+        /// In bytes of packets.
+        bytes: u64,
+    },
 }
