@@ -4,11 +4,13 @@
 //!
 //! ```text
 //! mpiexec -n 4 ring --plugin libparallel_python_mpi.so [--libmpi libmpi.so.12] --folder DIR
-//!     [--rounds 800] [--idle 10]
+//!     [--rounds 800] [--idle 10] [--die RANK]
 //! ```
 //!
 //! Every rank runs this; rank 0 also plays the kernel, in a thread behind a socket pair. Fails when a
-//! report is missing or out of order, or when a task did not travel over MPI.
+//! report is missing or out of order, or when a task did not travel over MPI. With `--die`, that rank
+//! is killed in a task at the end, and the others go on without it; for that each rank needs a parent
+//! that outlives it, or `mpiexec` ends them all: `mpiexec -n 4 sh -c '"$0" "$@"; sleep 5' ring …`.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -36,6 +38,7 @@ struct Options {
     folder: PathBuf,
     rounds: usize,
     idle: u64,
+    die: Option<Rank>,
 }
 
 fn main() -> Fallible<()> {
@@ -49,15 +52,21 @@ fn main() -> Fallible<()> {
     let (comm, outbox) = Comm::start(Box::new(fabric), bell, gateway, tasks)?;
     let kernel =
         kernel.map(|socket| thread::spawn(move || Kernel::new(socket, size).run(&options, &library)));
+    let mut leave = false;
     while let Ok(task) = inbox.recv() {
         let Work::Execute { code, .. } = &task.work;
-        work(&outbox, task.id, code)?;
-        if code == "quit" {
+        work(&outbox, rank, task.id, code)?;
+        if code == "quit" || code == "leave" {
+            leave = code == "leave";
             break;
         }
     }
     if let Some(kernel) = kernel {
         kernel.join().map_err(|_| "the kernel's thread panicked")??;
+    }
+    if leave {
+        // What is left of a world that has lost a rank cannot be finalised.
+        std::process::exit(0);
     }
     let (sent, received) = outbox.counters();
     if size > 1 && (sent == 0 || received == 0) {
@@ -68,7 +77,7 @@ fn main() -> Fallible<()> {
 }
 
 /// What an engine does with a task.
-fn work(outbox: &Outbox, task: TaskId, code: &str) -> Fallible<()> {
+fn work(outbox: &Outbox, own: Rank, task: TaskId, code: &str) -> Fallible<()> {
     let report = |event| outbox.report(&Report { task, event });
     let write = |text| report(Event::Stream { name: StreamName::Stdout, text });
     match code.split_once(' ') {
@@ -78,6 +87,10 @@ fn work(outbox: &Outbox, task: TaskId, code: &str) -> Fallible<()> {
             }
         }
         Some(("long", bytes)) => write("x".repeat(bytes.parse()?))?,
+        // The harshest of deaths: no destructor, no exit handler.
+        Some(("die", rank)) if rank == own.to_string() => {
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)?;
+        }
         Some(("sleep", millis)) => thread::sleep(Duration::from_millis(millis.parse()?)),
         _ if code == "cpu" => {
             let spent = clock_gettime(ClockId::ProcessCPUTime);
@@ -116,16 +129,47 @@ impl Kernel {
         assert!(text.values().all(|text| text.len() == 3_000_000), "a long report arrives whole");
         let long = long.elapsed();
         thread::sleep(Duration::from_millis(300));
-        let before = self.cpu()?;
+        let all: Vec<_> = (0..size).collect();
+        let before = self.cpu(&all)?;
         thread::sleep(Duration::from_secs(options.idle));
-        let idle = self.cpu()? - before;
+        let idle = self.cpu(&all)? - before;
         println!(
             "{library}: N={size} p50/p99 {back_to_back} us, every 5 ms {spaced} us, {size} x 1000 lines \
              {burst:.1?}, {size} x 3 MB {long:.1?}, idle {:.4} s CPU in {} s (all ranks, two tasks included)",
             idle, options.idle
         );
-        self.round(0..size, "quit")?;
+        match options.die {
+            None => self.round(0..size, "quit")?,
+            Some(rank) => self.lose(rank)?,
+        };
         Ok(())
+    }
+
+    /// Goes on without a rank that dies in a task.
+    fn lose(&mut self, dead: Rank) -> Fallible<HashMap<Rank, String>> {
+        let (size, last) = (self.size, self.last);
+        let living: Vec<_> = (0..size).filter(|rank| *rank != dead).collect();
+        self.order(last + 1, (0..size).collect(), &format!("die {dead}"))?;
+        self.answers(last + 1, living.len())?;
+        // Sent before anyone has said that the rank is dead.
+        self.order(last + 2, (0..size).collect(), "pass")?;
+        self.answers(last + 2, living.len())?;
+        frame::write(&mut self.socket, &ToGateway::Lost { ranks: vec![dead] })?;
+        self.last += 2;
+        let begin = Instant::now();
+        for _ in 0..200 {
+            self.round(living.iter().copied(), "pass")?;
+        }
+        let each = begin.elapsed() / 200;
+        let text = self.round(living.iter().copied(), "long 3000000")?;
+        assert!(text.values().all(|text| text.len() == 3_000_000), "a long report arrives whole");
+        let before = self.cpu(&living)?;
+        thread::sleep(Duration::from_secs(2));
+        println!(
+            "without rank {dead}: {each:.1?} a round, idle {:.4} s CPU in 2 s",
+            self.cpu(&living)? - before
+        );
+        self.round(living, "leave")
     }
 
     /// Runs `code` on `targets`, and returns each one's text.
@@ -134,12 +178,21 @@ impl Kernel {
         targets: impl IntoIterator<Item = Rank>,
         code: &str,
     ) -> Fallible<HashMap<Rank, String>> {
-        self.last += 1;
         let targets: Vec<Rank> = targets.into_iter().collect();
-        let (id, mut owing) = (self.last, targets.len());
+        let owing = targets.len();
+        self.last += 1;
+        self.order(self.last, targets, code)?;
+        self.answers(self.last, owing)
+    }
+
+    fn order(&mut self, id: TaskId, targets: Vec<Rank>, code: &str) -> Fallible<()> {
         let work = Work::Execute { code: code.to_owned(), store_history: false };
-        let task = frame::pack(&Task { id, targets: u32::try_from(owing)?, work })?.into();
-        frame::write(&mut self.socket, &ToGateway::FanOut { id, targets, task })?;
+        let task = frame::pack(&Task { id, targets: u32::try_from(targets.len())?, work })?.into();
+        Ok(frame::write(&mut self.socket, &ToGateway::FanOut { id, targets, task })?)
+    }
+
+    /// Reads until `owing` ranks are done with the task.
+    fn answers(&mut self, id: TaskId, mut owing: usize) -> Fallible<HashMap<Rank, String>> {
         let mut texts: HashMap<Rank, String> = HashMap::new();
         while owing > 0 {
             match self.frames.read(&mut self.socket)?.ok_or("the gateway has closed")? {
@@ -187,8 +240,8 @@ impl Kernel {
         Ok(begin.elapsed())
     }
 
-    fn cpu(&mut self) -> Fallible<f64> {
-        let texts = self.round(0..self.size, "cpu")?;
+    fn cpu(&mut self, ranks: &[Rank]) -> Fallible<f64> {
+        let texts = self.round(ranks.iter().copied(), "cpu")?;
         Ok(texts.values().map(|text| text.parse::<f64>()).sum::<Result<f64, _>>()?)
     }
 }
@@ -205,6 +258,7 @@ fn options() -> Fallible<Options> {
         libmpi: path("--libmpi"),
         folder: path("--folder").ok_or("--folder DIR: where the doorbells go")?,
         rounds: given.get("--rounds").map_or(Ok(800), |text| text.parse())?,
+        die: given.get("--die").map(|text| text.parse()).transpose()?,
         idle: given.get("--idle").map_or(Ok(10), |text| text.parse())?,
     })
 }
