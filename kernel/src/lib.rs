@@ -1,1 +1,42 @@
-//! The Jupyter kernel.
+//! The kernel: one process that owns the connection to the frontend and outlives everything that runs
+//! user code.
+//!
+//! ```text
+//! cell ─► magics::parse ─► plan ─► fan_out ─► fabric ═ MPI ═► engine runs it ─► reports ─► merge ─► iopub
+//!         what was typed   live    one task   bytes           IPython shell     events     one voice
+//!                          engines per target
+//! ```
+//!
+//! The modules in the order in which a cell meets them:
+//! [`sockets`] and [`wire`] take it in, [`session`] decides whose it is ([`request`] frames it in busy
+//! and idle), [`cluster`] fans it out and watches over the engines, [`merge`] makes one voice of what
+//! they report, [`compose`] writes the messages. [`driver`] is the loop that joins them to the
+//! operating system.
+//!
+//! **Invariant**: [`session`], [`cluster`] and [`merge`] do no I/O and read no clock.
+//!
+//! **Boundary**: this process links neither Python nor MPI, so no crash of user code can end it.
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod cluster;
+pub mod compose;
+pub mod connection;
+mod driver;
+mod machine;
+pub mod merge;
+pub mod request;
+pub mod session;
+mod sockets;
+pub mod wire;
+
+/// Runs the kernel until it is told to end.
+///
+/// # Errors
+/// When it cannot start.
+pub fn run(options: cli::KernelOptions) -> anyhow::Result<()> {
+    // One thread: a cell's round trip is a chain of wake-ups, and each hop to another thread is one more.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(driver::run(options))
+}

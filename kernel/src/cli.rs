@@ -1,0 +1,83 @@
+//! The command line of `parallel-python`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A Jupyter kernel whose notebooks are parallel: `%px`, `%%px` and `%autopx` run on MPI engines.
+#[derive(Debug, Parser)]
+#[command(name = "parallel-python", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `parallel-python` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the kernel; Jupyter does this.
+    Kernel(KernelOptions),
+}
+
+/// When the engines are started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Engines {
+    /// In the background, as soon as local cells can run.
+    Eager,
+    /// At the first parallel cell.
+    Lazy,
+}
+
+/// The options of `parallel-python kernel`.
+#[derive(Debug, Args)]
+pub struct KernelOptions {
+    /// The connection file that Jupyter wrote.
+    #[arg(short = 'f', long = "connection-file", value_name = "FILE")]
+    pub connection_file: PathBuf,
+    /// How many engines to start [default: one per physical core].
+    #[arg(short = 'n', long = "engine-count", value_name = "N", env = "PARALLEL_PYTHON_ENGINES",
+          value_parser = clap::value_parser!(u32).range(1..=4096))]
+    engine_count: Option<u32>,
+    /// When to start the engines.
+    #[arg(long, value_enum, default_value = "eager")]
+    engines: Engines,
+    /// The Python to run cells with [default: the one this kernel was installed for, else python3].
+    #[arg(long, value_name = "PYTHON", env = "PARALLEL_PYTHON")]
+    python: Option<PathBuf>,
+    /// The Python this kernel was installed for; kernel.json says so.
+    #[arg(long, value_name = "PYTHON", hide = true)]
+    default_python: Option<PathBuf>,
+    /// The command that starts MPI programs, with arguments if it needs some [default: mpiexec beside
+    /// the Python, else on PATH].
+    #[arg(long, value_name = "CMD ARGS", env = "PARALLEL_PYTHON_MPIEXEC")]
+    mpiexec: Option<String>,
+}
+
+impl KernelOptions {
+    /// The Python to ask what it is.
+    #[must_use]
+    pub fn python(&self) -> PathBuf {
+        let chosen = self.python.as_ref().or(self.default_python.as_ref());
+        chosen.cloned().unwrap_or_else(|| PathBuf::from("python3"))
+    }
+
+    /// The words of the user's mpiexec.
+    #[must_use]
+    pub fn mpiexec(&self) -> Option<Vec<String>> {
+        let words: Vec<String> = self.mpiexec.as_ref()?.split_whitespace().map(str::to_owned).collect();
+        (!words.is_empty()).then_some(words)
+    }
+
+    /// How many engines when a cell does not say.
+    #[must_use]
+    pub fn size(&self) -> u32 {
+        self.engine_count.unwrap_or_else(crate::machine::engines)
+    }
+
+    /// Whether engines wait for the first parallel cell.
+    #[must_use]
+    pub fn lazy(&self) -> bool {
+        self.engines == Engines::Lazy
+    }
+}

@@ -1,0 +1,208 @@
+//! Starting and stopping a set of engines.
+
+use std::time::{Duration, Instant};
+
+use fabric::message::launcher::{FromLauncher, ToLauncher};
+use fabric::message::lifeline::{Ending, ToSupervisor, ToWorker};
+
+use super::{Cluster, Effect, Engine, Notice, Output, listed};
+
+/// Every rank must have said hello by then.
+const LAUNCH: Duration = Duration::from_secs(90);
+
+/// How long healthy engines may take to finalise MPI and end.
+const FAREWELL: Duration = Duration::from_millis(1500);
+
+/// Where a set of engines is in its life.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// There are no engines.
+    #[default]
+    Off,
+    /// They have been asked for.
+    Launching {
+        /// When.
+        since: Instant,
+        /// How many there will be, once that is known.
+        size: Option<u32>,
+    },
+    /// They take tasks; some may have died since.
+    Up,
+    /// They end.
+    Stopping {
+        /// How many are to be started when they have ended (`Some(None)`: the usual number).
+        then: Option<Option<u32>>,
+    },
+    /// They could not be started, or their launcher ended by itself.
+    Failed {
+        /// Why, and what to do.
+        reason: String,
+    },
+}
+
+impl Phase {
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self, Phase::Up)
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Phase::Launching { since, .. } => Some(*since + LAUNCH),
+            _ => None,
+        }
+    }
+}
+
+impl Cluster {
+    /// Starts `size` engines, or as many as usual. Engines that are there are ended first.
+    pub fn start(&mut self, size: Option<u32>, now: Instant, out: &mut Output) {
+        match &mut self.phase {
+            Phase::Off | Phase::Failed { .. } => self.launch(size, now, out),
+            Phase::Stopping { then } => *then = Some(size),
+            Phase::Launching { .. } | Phase::Up => self.end(Some(size), out),
+        }
+    }
+
+    /// Ends the engines.
+    pub fn stop(&mut self, out: &mut Output) {
+        match &mut self.phase {
+            Phase::Off | Phase::Failed { .. } => {}
+            Phase::Stopping { then } => *then = None,
+            Phase::Launching { .. } | Phase::Up => self.end(None, out),
+        }
+    }
+
+    /// The driver knows by now how many engines there will be.
+    pub fn sized(&mut self, set: super::SetId, count: u32) {
+        if let Phase::Launching { size, .. } = &mut self.phase
+            && set == self.set
+        {
+            *size = Some(count);
+        }
+    }
+
+    fn launch(&mut self, size: Option<u32>, now: Instant, out: &mut Output) {
+        self.forget(out);
+        self.phase = Phase::Launching { since: now, size };
+        out.effects.push(Effect::Launch { set: self.set, size });
+        out.notices.push(Notice::Phase);
+    }
+
+    /// The next set begins: nothing of the last one counts any more.
+    fn forget(&mut self, out: &mut Output) {
+        out.effects.push(Effect::Release(self.set));
+        self.set += 1;
+        self.engines.clear();
+        self.supervisors.clear();
+        self.gateway = None;
+    }
+
+    fn end(&mut self, then: Option<Option<u32>>, out: &mut Output) {
+        let healthy = self.phase.is_up()
+            && self.engines.values().all(|engine| engine.lives() && engine.running.is_none());
+        self.ground_all("the engines were stopped", out);
+        let grace = if healthy {
+            let quit = |engine: &Engine| Effect::Worker(engine.link, ToWorker::Quit);
+            out.effects.extend(self.engines.values().map(quit));
+            FAREWELL
+        } else {
+            // MPI_Finalize is collective (MPI 4.1 §11.2.2): with one rank missing it would hang the rest.
+            let end = |link: &super::LinkId| Effect::Supervisor(*link, ToSupervisor::End);
+            out.effects.extend(self.supervisors.values().map(end));
+            Duration::ZERO
+        };
+        let grace = u32::try_from(grace.as_millis()).unwrap_or(u32::MAX);
+        out.effects.push(Effect::Launcher(ToLauncher::Stop { grace }));
+        self.phase = Phase::Stopping { then };
+        out.notices.push(Notice::Phase);
+    }
+
+    pub(super) fn check_up(&mut self, out: &mut Output) {
+        let Phase::Launching { size: Some(size), .. } = self.phase else { return };
+        if let Some(stray) = self.engines.values().find(|engine| engine.hello.size != size) {
+            let reason = format!(
+                "`mpiexec` started worlds of {} rank{} in place of one of {size}: it belongs to a different MPI \
+                 than `{}`, which the engines use; name the right one with --mpiexec or PARALLEL_PYTHON_MPIEXEC",
+                stray.hello.size,
+                if stray.hello.size == 1 { "" } else { "s" },
+                stray.hello.mpi,
+            );
+            return self.fail(reason, out);
+        }
+        if self.engines.len() == size as usize && self.gateway.is_some() {
+            let files = self.engines.values().flat_map(|engine| engine.hello.files.clone()).collect();
+            out.effects.push(Effect::Launcher(ToLauncher::Remove(files)));
+            self.phase = Phase::Up;
+            out.notices.push(Notice::Phase);
+        }
+    }
+
+    pub(super) fn launcher(&mut self, said: FromLauncher, now: Instant, out: &mut Output) {
+        match said {
+            FromLauncher::Started { .. } => {}
+            FromLauncher::Failed { reason } => self.fail(reason, out),
+            FromLauncher::Exited { ending, last_words } => {
+                let how = match ending {
+                    Ending::Code(code) => format!("mpiexec exited with code {code}"),
+                    Ending::Signal(number) => format!("mpiexec was killed by signal {number}"),
+                };
+                let said = match last_words.trim() {
+                    "" => String::new(),
+                    words => format!(" and said:\n{words}"),
+                };
+                self.launcher_gone(&format!("{how}{said}"), now, out);
+            }
+        }
+    }
+
+    pub(super) fn launcher_gone(&mut self, reason: &str, now: Instant, out: &mut Output) {
+        match self.phase {
+            Phase::Stopping { then: Some(size) } => self.launch(size, now, out),
+            Phase::Stopping { then: None } => {
+                self.forget(out);
+                self.phase = Phase::Off;
+                out.notices.push(Notice::Phase);
+            }
+            Phase::Launching { .. } | Phase::Up => self.fail(reason.to_owned(), out),
+            Phase::Off | Phase::Failed { .. } => {}
+        }
+    }
+
+    /// The set cannot go on: everything ends, and `reason` is what the user reads.
+    pub(super) fn fail(&mut self, reason: String, out: &mut Output) {
+        if matches!(self.phase, Phase::Off | Phase::Failed { .. }) {
+            return;
+        }
+        self.ground_all(&reason, out);
+        out.effects.push(Effect::Launcher(ToLauncher::Stop { grace: 0 }));
+        self.forget(out);
+        self.phase = Phase::Failed { reason };
+        out.notices.push(Notice::Phase);
+    }
+
+    pub(super) fn died_before_hello(&mut self, pid: u32, how: &str, out: &mut Output) {
+        self.died_in_launch(&format!("an engine (pid {pid}) {how}"), out);
+    }
+
+    pub(super) fn died_in_launch(&mut self, obituary: &str, out: &mut Output) {
+        if matches!(self.phase, Phase::Launching { .. }) {
+            self.fail(format!("the engines did not start: {obituary}"), out);
+        }
+    }
+
+    pub(super) fn check_launch_deadline(&mut self, now: Instant, out: &mut Output) {
+        let Phase::Launching { since, size } = self.phase else { return };
+        if now < since + LAUNCH {
+            return;
+        }
+        let up: Vec<_> = self.engines.keys().copied().collect();
+        let missing: Vec<_> = (0..size.unwrap_or_default()).filter(|rank| !up.contains(rank)).collect();
+        let who = if missing.is_empty() {
+            "the gateway".to_owned()
+        } else {
+            format!("engines {}", listed(&missing))
+        };
+        let reason = format!("the engines did not start: {who} did not answer within {} s", LAUNCH.as_secs());
+        self.fail(reason, out);
+    }
+}

@@ -1,0 +1,253 @@
+//! The cluster core: which engines there are, what each of them runs, and what became of those that
+//! died. No Jupyter in it and no I/O: events and the time come in, effects and notices go out, so
+//! that a notebook's kernel and a headless set of engines can hold the same thing.
+//!
+//! ```text
+//!        launch            every rank said hello            stop, restart
+//!  Off ─────────► Launching ───────────────────► Up ────────────────────► Stopping ─► Off | Launching
+//!                     └────► Failed(reason) ◄─────┘ the launcher ended by itself
+//! ```
+//!
+//! **Invariant**: a task ends exactly once, by [`Notice::Over`], whatever happens to its engines; and what
+//! comes from an earlier set of engines changes nothing.
+
+mod engine;
+mod flight;
+mod launch;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use fabric::message::Rank;
+use fabric::message::launcher::{FromLauncher, ToLauncher};
+use fabric::message::lifeline::{FromSupervisor, FromWorker, Hello, Role, ToSupervisor, ToWorker};
+use fabric::message::report::Event as Report;
+use fabric::message::task::{FromGateway, TaskId, ToGateway};
+
+pub(crate) use engine::describe;
+pub use engine::{Engine, State, listed};
+pub use flight::Flight;
+pub use launch::Phase;
+
+/// One launch of engines; the next launch has the next number.
+pub type SetId = u64;
+
+/// One connection to the engine socket, numbered in the order of arrival.
+pub type LinkId = u64;
+
+/// What can happen to the cluster.
+#[derive(Debug)]
+pub enum Event {
+    /// A connection said who it is.
+    Hello {
+        /// The connection.
+        link: LinkId,
+        /// What it said.
+        hello: Hello,
+    },
+    /// A worker said something.
+    Worker {
+        /// Its connection.
+        link: LinkId,
+        /// What it said.
+        said: FromWorker,
+    },
+    /// A supervisor said something.
+    Supervisor(FromSupervisor),
+    /// The gateway said something.
+    Gateway(FromGateway),
+    /// A connection has ended.
+    Closed {
+        /// Which.
+        link: LinkId,
+    },
+    /// The launcher said something.
+    Launcher(FromLauncher),
+    /// The launcher's connection has ended.
+    LauncherGone,
+    /// The launch failed before there was a launcher.
+    LaunchFailed {
+        /// A sentence for the user.
+        reason: String,
+    },
+}
+
+/// What the cluster wants done.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Prepare and start a set of engines.
+    Launch {
+        /// Its number.
+        set: SetId,
+        /// How many; `None`: as many as the settings or the machine say.
+        size: Option<u32>,
+    },
+    /// Say something to the gateway.
+    Gateway(LinkId, ToGateway),
+    /// Say something to a worker.
+    Worker(LinkId, ToWorker),
+    /// Say something to a supervisor.
+    Supervisor(LinkId, ToSupervisor),
+    /// Say something to the launcher of the current set.
+    Launcher(ToLauncher),
+    /// The set is over: close its connections.
+    Release(SetId),
+}
+
+/// What the holder of the cluster has to know.
+#[derive(Debug, PartialEq)]
+pub enum Notice {
+    /// An engine reported.
+    Report {
+        /// The task.
+        task: TaskId,
+        /// The engine.
+        rank: Rank,
+        /// What happened there.
+        event: Report,
+    },
+    /// An engine that had a task to do died, or is given up.
+    Lost {
+        /// The task.
+        task: TaskId,
+        /// The engine.
+        rank: Rank,
+        /// A sentence that names engine, host, process and reason.
+        why: String,
+        /// It lives and goes on with the task.
+        lives: bool,
+    },
+    /// Every engine of a task is done with it or lost.
+    Over {
+        /// The task.
+        task: TaskId,
+    },
+    /// The phase changed.
+    Phase,
+    /// An engine answered a question for its status.
+    Status(Rank),
+}
+
+/// What one call produced, in order.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// To be done by the driver.
+    pub effects: Vec<Effect>,
+    /// To be taken note of by the session.
+    pub notices: Vec<Notice>,
+}
+
+/// The engines and their tasks.
+#[derive(Debug, Default)]
+pub struct Cluster {
+    phase: Phase,
+    set: SetId,
+    engines: BTreeMap<Rank, Engine>,
+    supervisors: BTreeMap<u32, LinkId>,
+    gateway: Option<LinkId>,
+    flights: BTreeMap<TaskId, Flight>,
+    last_task: TaskId,
+}
+
+impl Cluster {
+    /// The phase the set of engines is in.
+    #[must_use]
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// Which launch is the current one.
+    #[must_use]
+    pub fn set(&self) -> SetId {
+        self.set
+    }
+
+    /// Every engine of the current set, dead ones too, in the order of ranks.
+    pub fn engines(&self) -> impl Iterator<Item = &Engine> {
+        self.engines.values()
+    }
+
+    /// The task an engine runs.
+    #[must_use]
+    pub fn running(&self, rank: Rank) -> Option<&Flight> {
+        self.engines.get(&rank)?.running.and_then(|task| self.flights.get(&task))
+    }
+
+    /// Takes one event of the set numbered `set`.
+    pub fn on(&mut self, set: SetId, event: Event, now: Instant, out: &mut Output) {
+        if set != self.set {
+            return;
+        }
+        match event {
+            Event::Hello { link, hello } => self.hello(link, hello, out),
+            Event::Worker { link, said } => self.worker(link, said, out),
+            Event::Supervisor(FromSupervisor::Exited { worker, ending, last_words }) => {
+                self.exited(worker, ending, &last_words, now, out);
+            }
+            Event::Gateway(FromGateway::Hello { .. }) => {}
+            Event::Gateway(FromGateway::Report { rank, report }) => self.report(rank, report, out),
+            Event::Closed { link } => self.closed(link, now),
+            Event::Launcher(said) => self.launcher(said, now, out),
+            Event::LauncherGone => {
+                self.launcher_gone("the process that started the engines is gone", now, out)
+            }
+            Event::LaunchFailed { reason } => self.fail(reason, out),
+        }
+    }
+
+    fn hello(&mut self, link: LinkId, hello: Hello, out: &mut Output) {
+        if hello.build != fabric::message::BUILD {
+            let reason = format!(
+                "the engines are of build {}, the kernel of build {}: install both from one build",
+                hello.build,
+                fabric::message::BUILD
+            );
+            return self.fail(reason, out);
+        }
+        match hello.role {
+            Role::Supervisor { worker } => drop(self.supervisors.insert(worker, link)),
+            Role::Gateway => self.gateway = Some(link),
+            Role::Worker(said) => drop(self.engines.insert(said.rank, Engine::new(link, hello.pid, said))),
+        }
+        self.check_up(out);
+    }
+
+    fn worker(&mut self, link: LinkId, said: FromWorker, out: &mut Output) {
+        let Some(engine) = self.engines.values_mut().find(|engine| engine.link == link) else { return };
+        let rank = engine.rank();
+        match said {
+            FromWorker::Status(status) => {
+                if status.running.is_none() {
+                    engine.running = None;
+                }
+                engine.status = Some(status);
+                out.notices.push(Notice::Status(rank));
+            }
+            FromWorker::Report(report) => self.report(rank, report, out),
+            FromWorker::Stack(_) => {}
+        }
+    }
+
+    /// Asks every living engine how it is; each answer is a [`Notice::Status`].
+    pub fn ask_status(&mut self, out: &mut Output) {
+        for engine in self.engines.values_mut().filter(|engine| engine.lives()) {
+            engine.status = None;
+            out.effects.push(Effect::Worker(engine.link, ToWorker::Status));
+        }
+    }
+
+    /// When [`Cluster::tick`] is wanted next.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let flights = self.flights.values().filter_map(Flight::deadline);
+        let vanished = self.engines.values().filter_map(Engine::deadline);
+        flights.chain(vanished).chain(self.phase.deadline()).min()
+    }
+
+    /// Does what has become due.
+    pub fn tick(&mut self, now: Instant, out: &mut Output) {
+        self.bury_vanished(now, out);
+        self.hurry_flights(now, out);
+        self.check_launch_deadline(now, out);
+    }
+}

@@ -1,0 +1,267 @@
+//! One set of engines on the operating system's side: its runtime folder, its socket, its launcher and
+//! the links of its processes.
+//!
+//! **Invariant**: the runtime folder and what is in it can be entered by this user alone, every
+//! connection's peer is this user, and the launcher knows the folder before anything is started.
+
+use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use fabric::config::RankConfig;
+use fabric::message::launcher::{FromLauncher, ToLauncher};
+use fabric::message::lifeline::{FromSupervisor, FromWorker, Hello, Role};
+use fabric::message::task::FromGateway;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc::Sender;
+use tokio::task::JoinHandle;
+
+use super::Input;
+use super::child;
+use super::link::{Link, Reader};
+use super::mpi::Mpi;
+use super::python::Python;
+use crate::cluster::{Effect, Event, LinkId, SetId};
+
+/// What does not change from one launch to the next.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    /// The Python that engines are to be.
+    pub python: Python,
+    /// The user's `mpiexec` with arguments, if one was named.
+    pub mpiexec: Option<Vec<String>>,
+    /// How many engines when nobody says.
+    pub size: u32,
+}
+
+/// The current set's launcher and links.
+#[derive(Debug, Default)]
+pub(super) struct Engines {
+    set: SetId,
+    links: HashMap<LinkId, Link>,
+    launcher: Option<Link>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Engines {
+    /// Does what the cluster wants done.
+    pub(super) fn perform(&mut self, effect: Effect, settings: &Settings, inputs: &Sender<Input>) {
+        match effect {
+            Effect::Launch { set, size } => {
+                self.set = set;
+                let (settings, inputs) = (settings.clone(), inputs.clone());
+                tokio::spawn(async move {
+                    if let Err(error) = launch(set, size, &settings, &inputs).await {
+                        let event = Event::LaunchFailed { reason: format!("{error:#}") };
+                        drop(inputs.send(Input::engines(set, event)).await);
+                    }
+                });
+            }
+            Effect::Gateway(link, message) => self.send(link, &message),
+            Effect::Worker(link, message) => self.send(link, &message),
+            Effect::Supervisor(link, message) => self.send(link, &message),
+            Effect::Launcher(message) => {
+                if let Some(launcher) = &self.launcher {
+                    launcher.send(&message);
+                }
+            }
+            Effect::Release(_) => self.release(),
+        }
+    }
+
+    /// A connection of set `set` has said who it is.
+    pub(super) fn linked(&mut self, set: SetId, id: LinkId, link: Link) {
+        if set == self.set {
+            self.links.insert(id, link);
+        }
+    }
+
+    /// Set `set` has a launcher and a socket.
+    pub(super) fn launched(&mut self, set: SetId, launched: Launched) {
+        if set == self.set {
+            self.launcher = Some(launched.launcher);
+            self.tasks.push(launched.listening);
+        } else {
+            launched.listening.abort();
+        }
+    }
+
+    fn send<T: serde::Serialize>(&self, link: LinkId, message: &T) {
+        if let Some(link) = self.links.get(&link) {
+            link.send(message);
+        }
+    }
+
+    /// Closes every connection; for the launcher that means: end what is left.
+    fn release(&mut self) {
+        self.links.clear();
+        self.launcher = None;
+        self.tasks.drain(..).for_each(|task| task.abort());
+    }
+}
+
+/// What a launch hands to the loop.
+#[derive(Debug)]
+pub(super) struct Launched {
+    launcher: Link,
+    listening: JoinHandle<()>,
+    /// How many engines there will be.
+    pub size: u32,
+}
+
+async fn launch(
+    set: SetId,
+    size: Option<u32>,
+    settings: &Settings,
+    inputs: &Sender<Input>,
+) -> anyhow::Result<()> {
+    let size = size.unwrap_or(settings.size);
+    let mpi = Mpi::find(settings.mpiexec.as_deref(), &settings.python.executable)
+        .await
+        .map_err(anyhow::Error::msg)?;
+    let runtime = runtime_folder()?;
+    let socket = runtime.join("engines.sock");
+    let listener =
+        UnixListener::bind(&socket).with_context(|| format!("cannot listen on `{}`", socket.display()))?;
+    let config = runtime.join("engines.json");
+    let environment = mpi.environment();
+    let contents = RankConfig {
+        socket,
+        runtime: runtime.clone(),
+        size,
+        python: settings.python.executable.clone(),
+        libpython: settings.python.libpython.clone(),
+        mpi_plugin: child::beside(mpi.plugin())?,
+        libmpi: mpi.library.clone(),
+        threads: Some((crate::machine::cores() / size.max(1)).max(1)),
+        restore: environment.iter().map(|(name, _)| (name.clone(), std::env::var(name).ok())).collect(),
+    };
+    write_private(&config, &serde_json::to_vec_pretty(&contents)?)?;
+    let engine = child::beside("parallel-python-engine")?;
+    let program =
+        [engine.to_string_lossy().as_ref(), "rank", "--config", &config.to_string_lossy()].map(str::to_owned);
+    let (process, launcher, reader) = child::spawn(&engine, &["launcher"])?;
+    launcher.send(&ToLauncher::Start {
+        command: mpi.launch(size, &program),
+        set: environment,
+        directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+    });
+    launcher.send(&ToLauncher::Remove(vec![runtime]));
+    let listening = tokio::spawn(listen(set, listener, inputs.clone()));
+    tokio::spawn(follow_launcher(set, process, reader, inputs.clone()));
+    drop(inputs.send(Input::Launched(set, Launched { launcher, listening, size })).await);
+    Ok(())
+}
+
+/// A new folder that only this user can enter, where a socket's path stays within the system's 107 bytes.
+fn runtime_folder() -> anyhow::Result<PathBuf> {
+    const ROOM: usize = 107 - "/parallel-python-XXXXXX/engines.sock".len();
+    let wanted =
+        std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).into_iter().chain([std::env::temp_dir()]);
+    let bases = wanted.filter(|base| base.as_os_str().len() <= ROOM).chain([PathBuf::from("/tmp")]);
+    let mut failure = None;
+    for base in bases {
+        match tempfile::Builder::new()
+            .prefix("parallel-python-")
+            .permissions(owner_only(0o700))
+            .tempdir_in(&base)
+        {
+            Ok(folder) => return Ok(folder.keep()),
+            Err(error) => {
+                failure = Some(
+                    anyhow::Error::new(error)
+                        .context(format!("cannot make a folder in `{}`", base.display())),
+                )
+            }
+        }
+    }
+    Err(failure.unwrap_or_else(|| anyhow::anyhow!("there is no folder for sockets")))
+}
+
+fn owner_only(mode: u32) -> std::fs::Permissions {
+    std::fs::Permissions::from_mode(mode)
+}
+
+fn write_private(path: &Path, contents: &[u8]) -> anyhow::Result<()> {
+    let write = || {
+        std::fs::write(path, contents)?;
+        std::fs::set_permissions(path, owner_only(0o600))
+    };
+    write().with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+async fn follow_launcher(
+    set: SetId,
+    process: tokio::process::Child,
+    mut reader: Reader,
+    inputs: Sender<Input>,
+) {
+    let ending = tokio::spawn(child::wait(process));
+    while let Ok(Some(said)) = reader.next::<FromLauncher>().await {
+        drop(inputs.send(Input::engines(set, Event::Launcher(said))).await);
+    }
+    let (how, _) = ending.await.unwrap_or_default();
+    tracing::debug!("the launcher {how}");
+    drop(inputs.send(Input::engines(set, Event::LauncherGone)).await);
+}
+
+async fn listen(set: SetId, listener: UnixListener, inputs: Sender<Input>) {
+    for id in 0.. {
+        match listener.accept().await {
+            Ok((stream, _)) if is_this_user(&stream) => {
+                tokio::spawn(converse(set, id, stream, inputs.clone()));
+            }
+            Ok(_) => tracing::warn!("another user's process connected to the engine socket: refused"),
+            Err(error) => {
+                tracing::warn!("an engine could not connect: {error}");
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        }
+    }
+}
+
+fn is_this_user(stream: &UnixStream) -> bool {
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == rustix::process::getuid().as_raw())
+}
+
+/// One connection from its hello to its end.
+async fn converse(set: SetId, link: LinkId, stream: UnixStream, inputs: Sender<Input>) {
+    let (reading, writing) = stream.into_split();
+    let mut reader = Reader::new(reading);
+    let hello = match reader.next::<Hello>().await {
+        Ok(Some(hello)) => hello,
+        Ok(None) => return,
+        Err(error) => return tracing::warn!("a connection to the engine socket was refused: {error:#}"),
+    };
+    let role = hello.role.clone();
+    drop(inputs.send(Input::Linked(set, link, Link::start(writing))).await);
+    drop(inputs.send(Input::engines(set, Event::Hello { link, hello })).await);
+    let read = match role {
+        Role::Supervisor { .. } => {
+            pass_on::<FromSupervisor>(&mut reader, set, &inputs, Event::Supervisor).await
+        }
+        Role::Gateway => pass_on::<FromGateway>(&mut reader, set, &inputs, Event::Gateway).await,
+        Role::Worker(_) => {
+            pass_on::<FromWorker>(&mut reader, set, &inputs, |said| Event::Worker { link, said }).await
+        }
+    };
+    if let Err(error) = read {
+        tracing::warn!("an engine's link: {error:#}");
+    }
+    drop(inputs.send(Input::engines(set, Event::Closed { link })).await);
+}
+
+async fn pass_on<T: serde::de::DeserializeOwned>(
+    reader: &mut Reader,
+    set: SetId,
+    inputs: &Sender<Input>,
+    event: impl Fn(T) -> Event,
+) -> anyhow::Result<()> {
+    while let Some(said) = reader.next().await? {
+        if inputs.send(Input::engines(set, event(said))).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! A Unix socket that carries frames both ways: one task reads, one writes.
+//!
+//! **Invariant**: what is read reaches the loop in order, and a slow loop slows the reader down (its
+//! channel is bounded), hence the peer, and never loses a message.
+
+use anyhow::Context;
+use fabric::frame::{self, Frames};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+
+/// The sending end of a link. Dropping the last one closes that direction.
+#[derive(Debug, Clone)]
+pub(super) struct Link {
+    queue: UnboundedSender<Vec<u8>>,
+}
+
+impl Link {
+    /// Starts the task that writes to `stream`.
+    ///
+    /// The queue is not bounded: what the kernel says to one process is small and asked for by a
+    /// person, and a process that does not read must not hold up the loop.
+    #[must_use]
+    pub(super) fn start(stream: OwnedWriteHalf) -> Self {
+        let (queue, waiting) = mpsc::unbounded_channel();
+        tokio::spawn(write(stream, waiting));
+        Self { queue }
+    }
+
+    /// Sends a message. A peer that is gone is reported by the reading end.
+    pub(super) fn send<T: Serialize>(&self, message: &T) {
+        match frame::encode(message) {
+            Ok(bytes) => drop(self.queue.send(bytes)),
+            Err(error) => tracing::error!("a message was not sent: {error}"),
+        }
+    }
+}
+
+async fn write(mut stream: OwnedWriteHalf, mut waiting: UnboundedReceiver<Vec<u8>>) {
+    while let Some(bytes) = waiting.recv().await {
+        if stream.write_all(&bytes).await.is_err() {
+            break;
+        }
+    }
+}
+
+/// Reads one message after the other.
+#[derive(Debug)]
+pub(super) struct Reader {
+    stream: OwnedReadHalf,
+    frames: Frames,
+}
+
+impl Reader {
+    /// Reads from `stream`.
+    #[must_use]
+    pub(super) fn new(stream: OwnedReadHalf) -> Self {
+        Self { stream, frames: Frames::default() }
+    }
+
+    /// The next message; `None` at the end of the stream.
+    ///
+    /// # Errors
+    /// When the stream fails or carries something else than messages of this type.
+    pub(super) async fn next<T: DeserializeOwned>(&mut self) -> anyhow::Result<Option<T>> {
+        let mut piece = vec![0; 64 * 1024];
+        loop {
+            if let Some(message) = self.frames.next()? {
+                return Ok(Some(message));
+            }
+            match self.stream.read(&mut piece).await.context("reading from a process of ours")? {
+                0 => return Ok(None),
+                count => self.frames.extend(&piece[..count]),
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The loop: everything that happens comes in here, goes through the [`Session`], and what it wants
+//! done is done here. The only place where the session meets sockets, processes and the clock.
+//!
+//! ```text
+//!  sockets ─┐                                     ┌─► sockets
+//!  local    ├─► Input ─► Session::on ─► Effect ───┼─► local
+//!  engines ─┘                                     └─► engines
+//! ```
+//!
+//! **Invariant**: one loop, one owner: no state of the session is seen by any other task.
+
+mod child;
+mod engines;
+mod link;
+mod local;
+mod mpi;
+mod python;
+
+use std::time::Instant;
+
+use fabric::message::local::ToLocal;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::cli::KernelOptions;
+use crate::cluster;
+use crate::cluster::{LinkId, SetId};
+use crate::connection::ConnectionFile;
+use crate::session::{Effect, Event, Session};
+use crate::sockets::Sockets;
+use engines::{Engines, Launched, Settings};
+use link::Link;
+use local::LocalProcess;
+use python::Python;
+
+/// Inputs that wait for the loop, beyond which their senders wait.
+const WAITING: usize = 1024;
+
+/// What the loop takes in.
+#[derive(Debug)]
+enum Input {
+    /// Something for the session.
+    Event(Event),
+    /// An engine process connected; its sending end is the loop's to keep.
+    Linked(SetId, LinkId, Link),
+    /// A set's launcher runs.
+    Launched(SetId, Launched),
+}
+
+impl Input {
+    fn engines(set: SetId, event: cluster::Event) -> Self {
+        Input::Event(Event::Engines { set, event })
+    }
+}
+
+/// Runs the kernel until it is told to end.
+///
+/// # Errors
+/// When the connection file or its addresses cannot be used.
+pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
+    let file = ConnectionFile::read(&options.connection_file)?;
+    let mut signals = Signals::listen()?;
+    let (requests, mut from_clients) = mpsc::channel(WAITING); // sockets, local process → loop
+    let (inputs, mut from_engines) = mpsc::channel(WAITING); // engine links, launcher → loop
+    let session_id = uuid::Uuid::new_v4().to_string();
+    let sockets = Sockets::bind(&file, &session_id, &requests).await?;
+    let python = Python::ask(&options.python()).await;
+    let mut machine = Machine {
+        settings: python.map(|python| Settings { python, mpiexec: options.mpiexec(), size: options.size() }),
+        setup: ToLocal::Setup {
+            session: session_id.clone(),
+            connection_file: options.connection_file.to_string_lossy().into_owned(),
+            magics: crate::session::magic_specs(),
+        },
+        sockets,
+        local: LocalProcess::default(),
+        engines: Engines::default(),
+        requests,
+        inputs,
+    };
+    let mut session = Session::new(session_id, options.lazy());
+    let mut effects = session.begin(Instant::now());
+    loop {
+        for effect in effects.drain(..) {
+            if matches!(effect, Effect::Exit) {
+                machine.sockets.flush().await;
+                return Ok(());
+            }
+            machine.perform(effect).await;
+        }
+        let deadline = session.deadline();
+        let input = tokio::select! {
+            Some(event) = from_clients.recv() => Some(Input::Event(event)),
+            Some(input) = from_engines.recv() => Some(input),
+            event = signals.next() => Some(Input::Event(event)),
+            () = until(deadline) => None,
+        };
+        let now = Instant::now();
+        effects = match input {
+            Some(Input::Event(event)) => session.on(event, now),
+            Some(Input::Linked(set, id, link)) => {
+                machine.engines.linked(set, id, link);
+                Vec::new()
+            }
+            Some(Input::Launched(set, launched)) => {
+                let size = launched.size;
+                machine.engines.launched(set, launched);
+                session.on(Event::Sized { set, size }, now)
+            }
+            None => session.tick(now),
+        };
+    }
+}
+
+/// Everything outside the session.
+struct Machine {
+    settings: Result<Settings, String>,
+    setup: ToLocal,
+    sockets: Sockets,
+    local: LocalProcess,
+    engines: Engines,
+    requests: mpsc::Sender<Event>,
+    inputs: mpsc::Sender<Input>,
+}
+
+impl Machine {
+    async fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Send(message) => self.sockets.send(message).await,
+            Effect::Local(message) => self.local.send(&message),
+            Effect::StartLocal => self.start_local(),
+            Effect::Engines(effect) => self.perform_engines(effect),
+            Effect::Exit => {}
+        }
+    }
+
+    fn start_local(&mut self) {
+        let started = match &self.settings {
+            Ok(settings) => self
+                .local
+                .start(&settings.python, &self.setup, &self.requests)
+                .map_err(|error| format!("{error:#}")),
+            Err(unfit) => Err(unfit.clone()),
+        };
+        if let Err(reason) = started {
+            self.later(Event::Local(fabric::message::local::FromLocal::Unfit { reason }));
+        }
+    }
+
+    fn perform_engines(&mut self, effect: cluster::Effect) {
+        match (&self.settings, effect) {
+            (Ok(settings), effect) => self.engines.perform(effect, settings, &self.inputs),
+            (Err(unfit), cluster::Effect::Launch { set, .. }) => {
+                let event = cluster::Event::LaunchFailed { reason: unfit.clone() };
+                self.later(Event::Engines { set, event });
+            }
+            (Err(_), _) => {}
+        }
+    }
+
+    /// Has the loop take an event after this one.
+    fn later(&self, event: Event) {
+        let requests = self.requests.clone();
+        tokio::spawn(async move { drop(requests.send(event).await) });
+    }
+}
+
+/// The signals that concern a kernel.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> Event {
+        tokio::select! {
+            _ = self.interrupt.recv() => Event::Interrupted,
+            _ = self.terminate.recv() => Event::Terminated,
+        }
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,162 @@
+//! Which MPI starts the engines: the `mpiexec` that was named, else the one in the Python
+//! environment, else the one on PATH; and what it has to be told.
+//!
+//! Everything that differs between MPIs at launch is in this file.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+/// An MPI family: one binary interface, one plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    /// Open MPI 4 and 5.
+    OpenMpi,
+    /// MPICH 4 and 5 and what descends from it.
+    Mpich,
+}
+
+/// The MPI that was found.
+#[derive(Debug, Clone)]
+pub(super) struct Mpi {
+    /// The program and the user's arguments.
+    pub command: Vec<String>,
+    /// Its family.
+    pub family: Family,
+    /// Its library, when it is not where the dynamic linker looks.
+    pub library: Option<PathBuf>,
+}
+
+impl Mpi {
+    /// Finds an `mpiexec` and asks it what it is. `named` is what the user gave, as words.
+    ///
+    /// # Errors
+    /// A sentence for the user that says what to install or to name.
+    pub(super) async fn find(named: Option<&[String]>, python: &Path) -> Result<Self, String> {
+        let command = match named {
+            Some(words) => words.to_vec(),
+            None => vec![search(python).ok_or_else(|| missing(python))?],
+        };
+        let (program, _) = command.split_first().ok_or_else(|| missing(python))?;
+        let answer = Command::new(program)
+            .arg("--version")
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .map_err(|error| format!("`{program}` cannot be started: {error}; {}", install(python)))?;
+        let text = String::from_utf8_lossy(&answer.stdout) + String::from_utf8_lossy(&answer.stderr);
+        let family = family(&text).ok_or_else(|| {
+            format!("`{program}` is neither Open MPI's nor MPICH's mpiexec; {}", install(python))
+        })?;
+        let library = library(Path::new(program), family);
+        Ok(Self { command, family, library })
+    }
+
+    /// The plugin that speaks this MPI's binary interface.
+    #[must_use]
+    pub(super) fn plugin(&self) -> &'static str {
+        match self.family {
+            Family::OpenMpi => "libparallel_python_mpi_openmpi.so",
+            Family::Mpich => "libparallel_python_mpi_mpich.so",
+        }
+    }
+
+    /// The command that starts `size` copies of `program`.
+    #[must_use]
+    pub(super) fn launch(&self, size: u32, program: &[String]) -> Vec<String> {
+        let mut command = self.command.clone();
+        command.extend(["-n".to_owned(), size.to_string()]);
+        if self.family == Family::OpenMpi {
+            // More engines than slots are allowed, and an engine's threads and children may use every
+            // core: Open MPI would bind each rank to one for N ≤ 2.
+            command.extend(["--oversubscribe", "--bind-to", "none"].map(str::to_owned));
+        }
+        command.extend_from_slice(program);
+        command
+    }
+
+    /// Variables for the launch. Open MPI refuses root without the first two; containers are root.
+    #[must_use]
+    pub(super) fn environment(&self) -> Vec<(String, String)> {
+        let names: &[&str] = match self.family {
+            Family::OpenMpi => &["OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"],
+            Family::Mpich => &[],
+        };
+        names.iter().map(|name| ((*name).to_owned(), "1".to_owned())).collect()
+    }
+}
+
+fn search(python: &Path) -> Option<String> {
+    let environment = python.parent().map(Path::to_owned);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = environment.into_iter().chain(std::env::split_paths(&path));
+    let found = folders.map(|folder| folder.join("mpiexec")).find(|candidate| candidate.is_file())?;
+    Some(found.to_string_lossy().into_owned())
+}
+
+fn family(version: &str) -> Option<Family> {
+    let says = |word: &str| version.contains(word);
+    if says("Open MPI") || says("OpenRTE") || says("prte") || says("PRRTE") {
+        Some(Family::OpenMpi)
+    } else if says("HYDRA") || says("MPICH") || says("Intel(R) MPI") {
+        Some(Family::Mpich)
+    } else {
+        None
+    }
+}
+
+/// `libmpi` of an MPI in a prefix of its own: `<prefix>/bin/mpiexec`, `<prefix>/lib/libmpi.so.*`.
+fn library(program: &Path, family: Family) -> Option<PathBuf> {
+    let name = match family {
+        Family::OpenMpi => "libmpi.so.40",
+        Family::Mpich => "libmpi.so.12",
+    };
+    let prefix = program.parent()?.parent()?;
+    ["lib", "lib64"].map(|folder| prefix.join(folder).join(name)).into_iter().find(|path| path.is_file())
+}
+
+fn missing(python: &Path) -> String {
+    format!(
+        "there is no MPI on this machine: no `mpiexec` beside `{}` or on PATH; {}",
+        python.display(),
+        install(python)
+    )
+}
+
+fn install(python: &Path) -> String {
+    format!(
+        "install one with `{} -m pip install mpich mpi4py` (or load your site's MPI module), or name its mpiexec with \
+         --mpiexec or PARALLEL_PYTHON_MPIEXEC, then `%engines start`",
+        python.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_mpiexec_is_known_by_its_version() {
+        for (version, expected) in [
+            ("mpiexec (OpenRTE) 4.1.4\n\nReport bugs to …", Some(Family::OpenMpi)),
+            ("mpiexec (Open MPI) 5.0.11", Some(Family::OpenMpi)),
+            ("HYDRA build details:\n    Version: 4.0.2", Some(Family::Mpich)),
+            ("Intel(R) MPI Library for Linux* OS, Version 2021.9", Some(Family::Mpich)),
+            ("GNU bash, version 5.2", None),
+        ] {
+            assert_eq!(family(version), expected, "{version}");
+        }
+    }
+
+    #[test]
+    fn open_mpi_is_told_to_allow_more_ranks_than_slots() {
+        let mpi = |family| Mpi { command: vec!["mpiexec".to_owned()], family, library: None };
+        let program = ["engine".to_owned()];
+        assert_eq!(
+            mpi(Family::OpenMpi).launch(4, &program).join(" "),
+            "mpiexec -n 4 --oversubscribe --bind-to none engine"
+        );
+        assert_eq!(mpi(Family::Mpich).launch(4, &program).join(" "), "mpiexec -n 4 engine");
+    }
+}

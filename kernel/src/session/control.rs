@@ -1,0 +1,104 @@
+//! Requests that overtake, and what the kernel answers itself, whatever Python is doing
+//! ([messaging, "Messages on the control channel"](https://jupyter-client.readthedocs.io/en/stable/messaging.html#messages-on-the-control-router-dealer-channel)).
+
+use std::time::{Duration, Instant};
+
+use fabric::message::local::ToLocal;
+use serde_json::{Value, json};
+
+use super::local::Local;
+use super::{Current, Effect, Session};
+use crate::compose::PROTOCOL_VERSION;
+use crate::request::Request;
+use crate::wire::Incoming;
+
+/// How long the processes may take to end by themselves at a shutdown. The launcher ends what is left.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+impl Session {
+    pub(super) fn control(&mut self, incoming: Incoming, now: Instant) {
+        match incoming.header.msg_type.as_str() {
+            "kernel_info_request" | "interrupt_request" | "shutdown_request" => {
+                let request = Request::open(incoming, &self.desk.composer, &mut self.desk.effects);
+                self.answer(request, now);
+            }
+            _ => self.relay_beside(incoming),
+        }
+    }
+
+    /// Answers what only the kernel can answer.
+    pub(super) fn answer(&mut self, request: Request, now: Instant) {
+        let content = match request.header.msg_type.as_str() {
+            "kernel_info_request" => self.kernel_info(),
+            "interrupt_request" => {
+                self.interrupt(now);
+                json!({"status": "ok"})
+            }
+            _ => {
+                let restart = request.content().get("restart").and_then(Value::as_bool).unwrap_or_default();
+                let content = json!({"status": "ok", "restart": restart});
+                let broadcast = self.desk.composer.iopub("shutdown_reply", request.parent(), &content);
+                self.desk.send(broadcast);
+                self.end(now);
+                content
+            }
+        };
+        request.finish(&content, &self.desk.composer, &mut self.desk.effects);
+    }
+
+    /// Interrupts what runs: the engines of every parallel run, else the local process.
+    pub(super) fn interrupt(&mut self, now: Instant) {
+        for run in &mut self.runs {
+            run.interrupt(&mut self.desk, now);
+        }
+        let local_runs = match self.current {
+            Current::Local { .. } => self.runs.is_empty(),
+            Current::Run => self.runs.iter().any(super::run::Run::waits_for_local),
+            Current::Idle => false,
+        };
+        if local_runs {
+            self.desk.effects.push(Effect::Local(ToLocal::Interrupt));
+        }
+    }
+
+    /// Tells every process to end.
+    pub(super) fn end(&mut self, now: Instant) {
+        if self.ending.is_none() {
+            self.ending = Some(now + FAREWELL);
+            self.desk.effects.push(Effect::Local(ToLocal::Quit));
+            self.desk.cluster(|cluster, out| cluster.stop(out));
+        }
+    }
+
+    /// Ends the kernel once every process has ended, or has had its time.
+    pub(super) fn check_ended(&mut self, now: Instant) {
+        let Some(deadline) = self.ending else { return };
+        let engines_ended = !matches!(self.desk.cluster.phase(), crate::cluster::Phase::Stopping { .. });
+        if now >= deadline || (engines_ended && !matches!(self.local, Local::Up { .. })) {
+            self.desk.effects.push(Effect::Exit);
+        }
+    }
+
+    /// The content of a `kernel_info_reply`: what ipykernel says of its Python, under this kernel's name.
+    fn kernel_info(&self) -> Value {
+        let mut info = match &self.local {
+            Local::Up { kernel_info, .. } => serde_json::from_slice(kernel_info).unwrap_or_default(),
+            _ => {
+                json!({"language_info": {"name": "python", "mimetype": "text/x-python", "file_extension": ".py"}})
+            }
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        let python = info["language_info"]["version"].as_str().unwrap_or("3").to_owned();
+        info["status"] = json!("ok");
+        info["protocol_version"] = json!(PROTOCOL_VERSION);
+        info["implementation"] = json!("parallel-python");
+        info["implementation_version"] = json!(version);
+        info["banner"] = json!(format!(
+            "Parallel Python (Rust) {version}, Python {python}. %px runs on every engine; %engines shows them."
+        ));
+        if info.get("supported_features").is_none() {
+            info["supported_features"] = json!([]);
+        }
+        info
+    }
+}

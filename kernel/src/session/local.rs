@@ -1,0 +1,220 @@
+//! The local process as the session knows it: what it says is passed on, and when it dies the cell
+//! says so and another one is started.
+
+use std::time::Instant;
+
+use fabric::message::Json;
+use fabric::message::local::{Answer, Channel, FromLocal, Message, ToLocal};
+use serde_json::{Value, json};
+
+use super::run::Run;
+use super::{Current, Effect, Session};
+use crate::request::error_content;
+use crate::wire::Header;
+
+/// The state of the local process.
+#[derive(Debug)]
+pub(super) enum Local {
+    /// It has been started and has not said hello.
+    Starting,
+    /// It takes cells.
+    Up {
+        /// The content of ipykernel's own `kernel_info_reply`.
+        kernel_info: Json,
+        /// It has come to the end of a request. One that dies before would die again.
+        served: bool,
+    },
+    /// The chosen Python cannot run one.
+    Unfit {
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// It ended because the kernel ends.
+    Ended,
+}
+
+impl Local {
+    /// The error that answers a request which the local process cannot take.
+    pub(super) fn refusal(&self) -> Option<Value> {
+        let reason = match self {
+            Local::Up { .. } => return None,
+            Local::Unfit { reason } => reason.as_str(),
+            Local::Starting => "the notebook's Python is being started; please run this again",
+            Local::Ended => "the kernel is shutting down",
+        };
+        Some(error_content("LocalProcessError", reason, &[format!("LocalProcessError: {reason}")]))
+    }
+}
+
+impl Session {
+    pub(super) fn local_said(&mut self, said: FromLocal, now: Instant) {
+        match said {
+            FromLocal::Hello { build, kernel_info, .. } if build == fabric::message::BUILD => {
+                self.local = Local::Up { kernel_info, served: false };
+                // Only now, so that the engines do not slow the first cell down.
+                if !self.lazy && self.desk.cluster.set() == 0 {
+                    self.desk.cluster(|cluster, out| cluster.start(None, now, out));
+                }
+            }
+            FromLocal::Hello { build, .. } => {
+                let ours = fabric::message::BUILD;
+                let reason = format!(
+                    "the engine is of build {build}, the kernel of build {ours}: install both from one build"
+                );
+                self.local = Local::Unfit { reason };
+            }
+            FromLocal::Unfit { reason } => self.local = Local::Unfit { reason },
+            FromLocal::Message(message) => self.pass_on(message),
+            FromLocal::Stream { name, text, parent } => self.desk.stream(name.as_str(), &text, &parent),
+            FromLocal::Finished { msg_id, next_count, failed } => {
+                self.local_finished(&msg_id, next_count, failed)
+            }
+            FromLocal::Call { call, magic, line, cell, parent } => {
+                self.runs.push(Run::of_call(call, &magic, &line, cell.as_deref(), parent));
+            }
+        }
+    }
+
+    /// A message of the local process goes out; if it is a reply, its request has been answered.
+    fn pass_on(&mut self, message: Message) {
+        let answers = matches!(message.channel, Channel::Shell | Channel::Control);
+        let parent: Header = match serde_json::from_slice(&message.parent) {
+            Ok(parent) => parent,
+            Err(_) => return self.desk.send(message),
+        };
+        if let Some(cell) = self.runs.iter_mut().find_map(|run| run.local_part(&parent.msg_id)) {
+            // A part of a cell: its input was shown and its reply is the run's to give.
+            match (answers, header_type(&message).as_str()) {
+                (true, _) => cell.local_reply = Some(message.content),
+                (false, "execute_input") => {}
+                (false, _) => self.desk.send(message),
+            }
+            return;
+        }
+        if answers {
+            if let Current::Local { request, .. } = &mut self.current
+                && request.header.msg_id == parent.msg_id
+            {
+                request.relayed();
+            }
+            if let Some(request) = self.relayed.get_mut(&parent.msg_id) {
+                request.relayed();
+            }
+        }
+        let control = message.channel == Channel::Control;
+        self.desk.send(message);
+        if control && let Some(request) = self.relayed.remove(&parent.msg_id) {
+            request.close(&self.desk.composer, &mut self.desk.effects);
+        }
+    }
+
+    fn local_finished(&mut self, msg_id: &str, next_count: u32, failed: bool) {
+        self.next_count = next_count;
+        if let Local::Up { served, .. } = &mut self.local {
+            *served = true;
+        }
+        if let Some(run) =
+            self.runs.iter_mut().find_map(|run| run.local_part(msg_id).is_some().then_some(run))
+        {
+            return run.local_finished(failed);
+        }
+        if let Some(request) = self.relayed.remove(msg_id) {
+            return request.close(&self.desk.composer, &mut self.desk.effects);
+        }
+        match std::mem::replace(&mut self.current, Current::Idle) {
+            Current::Local { request, stop_on_error } if request.header.msg_id == msg_id => {
+                request.close(&self.desk.composer, &mut self.desk.effects);
+                if failed && stop_on_error {
+                    self.abort_queue();
+                }
+            }
+            other => self.current = other,
+        }
+    }
+
+    /// The local process has ended: what it was doing ends with an error, and another one is started.
+    pub(super) fn local_gone(&mut self, how: &str, last_words: &str) {
+        let had_request =
+            matches!(self.current, Current::Local { .. }) || self.runs.iter().any(Run::waits_for_local);
+        let works = had_request || matches!(self.local, Local::Up { served: true, .. });
+        if self.ending.is_some() {
+            self.local = Local::Ended;
+            return;
+        }
+        if matches!(self.local, Local::Unfit { .. }) {
+            return;
+        }
+        let words =
+            if last_words.is_empty() { String::new() } else { format!("\nIts last words:\n{last_words}") };
+        let what = format!(
+            "the notebook's own Python {how}. A new one is started and its variables are gone; \
+             the engines keep theirs.{words}"
+        );
+        self.fail_local_requests(&what);
+        if works {
+            self.local = Local::Starting;
+            self.desk.effects.push(Effect::StartLocal);
+        } else {
+            // Starting it again at once would fail again, for ever.
+            self.local =
+                Local::Unfit { reason: format!("the notebook's Python did not start: it {how}.{words}") };
+        }
+    }
+
+    fn fail_local_requests(&mut self, what: &str) {
+        let content = error_content("LocalProcessError", what, &[format!("LocalProcessError: {what}")]);
+        for (_, request) in std::mem::take(&mut self.relayed) {
+            request.finish(&content, &self.desk.composer, &mut self.desk.effects);
+        }
+        self.runs.retain(|run| run.cell().is_some());
+        for run in &mut self.runs {
+            run.local_died(what);
+        }
+        match std::mem::replace(&mut self.current, Current::Idle) {
+            Current::Local { request, .. } => {
+                self.publish_error(&content, request.parent().clone());
+                request.finish(&content, &self.desk.composer, &mut self.desk.effects);
+                self.next_count += 1;
+                self.abort_queue();
+            }
+            other => self.current = other,
+        }
+    }
+
+    /// A run is over: the cell gets its reply, or the code that called gets its answer.
+    pub(super) fn finish_run(&mut self, run: Run) {
+        let (origin, failure, payloads) = run.into_parts();
+        let cell = match origin {
+            super::run::Origin::Call { call, .. } => {
+                let answer = failure.map_or(Answer::Done, super::failure::Failure::into_answer);
+                return self.desk.effects.push(Effect::Local(ToLocal::Answer { call, answer }));
+            }
+            super::run::Origin::Cell(cell) => cell,
+        };
+        self.current = Current::Idle;
+        let count = cell.count;
+        if let Some(code) = cell.record
+            && cell.local_reply.is_none()
+        {
+            self.desk.effects.push(Effect::Local(ToLocal::Record { code, count }));
+            self.next_count = count + 1;
+        }
+        let mut content = match (&failure, cell.local_reply) {
+            (Some(failure), _) => failure.reply(),
+            (None, Some(reply)) => serde_json::from_slice(&reply).unwrap_or_default(),
+            (None, None) => json!({"status": "ok", "user_expressions": {}, "payload": payloads}),
+        };
+        content["execution_count"] = json!(count);
+        if let Some(shown) = failure.as_ref().and_then(super::failure::Failure::shown) {
+            self.publish_error(&shown, cell.request.parent().clone());
+        }
+        cell.request.finish(&content, &self.desk.composer, &mut self.desk.effects);
+        if failure.is_some() && cell.stop_on_error {
+            self.abort_queue();
+        }
+    }
+}
+
+fn header_type(message: &Message) -> String {
+    serde_json::from_slice::<Header>(&message.header).map(|header| header.msg_type).unwrap_or_default()
+}

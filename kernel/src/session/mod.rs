@@ -1,0 +1,291 @@
+//! The kernel's state and every decision it takes: [`Session::on`] takes in one thing that happened
+//! and gives back what is to be done about it.
+//!
+//! | file | the stage |
+//! | --- | --- |
+//! | [`shell`](self) | requests in order: whose is a cell, what is aborted after an error |
+//! | `control` | requests that overtake: interrupt, shutdown, kernel_info |
+//! | `local` | what the local process says, and what happens when it dies |
+//! | `run` | a cell's parallel steps, one after the other |
+//! | `task` | one fan-out: reports in, merged output out |
+//! | `failure` | many engines' errors as one |
+//! | `table` | what `%engines` shows |
+//!
+//! **Invariant**: one shell request at a time; its `idle` goes out after the last byte of the last rank.
+
+mod control;
+mod failure;
+mod local;
+mod run;
+mod shell;
+mod table;
+mod task;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+use fabric::message::Json;
+use fabric::message::local::{FromLocal, MagicSpec, Message, ToLocal};
+
+use crate::cluster::{self, Cluster, Notice, SetId};
+use crate::compose::Composer;
+use crate::request::Request;
+use crate::wire::Incoming;
+use local::Local;
+use run::{Progress, Run};
+use task::TaskRun;
+
+/// Everything that can happen.
+#[derive(Debug)]
+pub enum Event {
+    /// A client asked for something, or answered a request for input.
+    Request(Incoming),
+    /// The local process said something.
+    Local(FromLocal),
+    /// The local process has ended.
+    LocalGone {
+        /// "was killed by signal 11 (SIGSEGV)"
+        how: String,
+        /// The tail of its standard error.
+        last_words: String,
+    },
+    /// Something happened to a set of engines.
+    Engines {
+        /// Which set.
+        set: SetId,
+        /// What.
+        event: cluster::Event,
+    },
+    /// A set that is being started will have this many engines.
+    Sized {
+        /// Which set.
+        set: SetId,
+        /// How many.
+        size: u32,
+    },
+    /// SIGINT.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+}
+
+/// Everything the session can want done, in order.
+#[derive(Debug)]
+pub enum Effect {
+    /// Sign a message and send it on its channel.
+    Send(Message),
+    /// Say something to the local process.
+    Local(ToLocal),
+    /// Start a local process.
+    StartLocal,
+    /// Something for the engines' processes.
+    Engines(cluster::Effect),
+    /// Write out what was sent, then end.
+    Exit,
+}
+
+/// What every part of the session needs to act.
+pub(crate) struct Desk {
+    composer: Composer,
+    cluster: Cluster,
+    autopx: bool,
+    /// Tasks whose cell does not wait for them, on their way to the background.
+    detached: Vec<TaskRun>,
+    effects: Vec<Effect>,
+    notices: VecDeque<Notice>,
+}
+
+impl Desk {
+    fn send(&mut self, message: Message) {
+        self.effects.push(Effect::Send(message));
+    }
+
+    fn stream(&mut self, name: &str, text: &str, parent: &Json) {
+        let message = self.composer.stream(name, text, parent);
+        self.send(message);
+    }
+
+    /// Has the cluster do something and takes in what comes of it.
+    fn cluster<T>(&mut self, act: impl FnOnce(&mut Cluster, &mut cluster::Output) -> T) -> T {
+        let mut output = cluster::Output::default();
+        let result = act(&mut self.cluster, &mut output);
+        self.effects.extend(output.effects.into_iter().map(Effect::Engines));
+        self.notices.extend(output.notices);
+        result
+    }
+}
+
+/// The state of one kernel.
+pub struct Session {
+    desk: Desk,
+    local: Local,
+    /// Shell requests that wait for their turn.
+    queue: VecDeque<Incoming>,
+    current: Current,
+    /// Requests that the local process answers beside the current one, by `msg_id`.
+    relayed: HashMap<String, Request>,
+    runs: Vec<Run>,
+    /// Tasks whose cell did not wait for them.
+    background: Vec<TaskRun>,
+    next_count: u32,
+    lazy: bool,
+    ending: Option<Instant>,
+}
+
+/// What the main shell is doing.
+enum Current {
+    Idle,
+    /// The local process has the request.
+    Local {
+        request: Request,
+        stop_on_error: bool,
+    },
+    /// One of the runs has it.
+    Run,
+}
+
+impl Session {
+    /// `session_id` is Jupyter's; `lazy` leaves the engines to the first parallel cell.
+    #[must_use]
+    pub fn new(session_id: String, lazy: bool) -> Self {
+        let desk = Desk {
+            composer: Composer::new(session_id),
+            cluster: Cluster::default(),
+            autopx: false,
+            detached: Vec::new(),
+            effects: Vec::new(),
+            notices: VecDeque::new(),
+        };
+        Self {
+            desk,
+            local: Local::Starting,
+            queue: VecDeque::new(),
+            current: Current::Idle,
+            relayed: HashMap::new(),
+            runs: Vec::new(),
+            background: Vec::new(),
+            next_count: 1,
+            lazy,
+            ending: None,
+        }
+    }
+
+    /// What is to be done before anything has happened.
+    pub fn begin(&mut self, now: Instant) -> Vec<Effect> {
+        let starting = self.desk.composer.status("starting", &Json::default());
+        self.desk.send(starting);
+        self.desk.effects.push(Effect::StartLocal);
+        self.settle(now)
+    }
+
+    /// Takes in one thing that happened.
+    pub fn on(&mut self, event: Event, now: Instant) -> Vec<Effect> {
+        match event {
+            Event::Request(incoming) => self.request(incoming, now),
+            Event::Local(said) => self.local_said(said, now),
+            Event::LocalGone { how, last_words } => self.local_gone(&how, &last_words),
+            Event::Engines { set, event } => {
+                self.desk.cluster(|cluster, out| cluster.on(set, event, now, out))
+            }
+            Event::Sized { set, size } => self.desk.cluster.sized(set, size),
+            Event::Interrupted => self.interrupt(now),
+            Event::Terminated => self.end(now),
+        }
+        self.settle(now)
+    }
+
+    /// Does what has become due.
+    pub fn tick(&mut self, now: Instant) -> Vec<Effect> {
+        self.desk.cluster(|cluster, out| cluster.tick(now, out));
+        for run in &mut self.runs {
+            run.tick(&mut self.desk, now);
+        }
+        for task in &mut self.background {
+            task.tick(&mut self.desk, now);
+        }
+        self.settle(now)
+    }
+
+    /// When [`Session::tick`] is wanted next.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let runs = self.runs.iter().filter_map(Run::deadline);
+        let tasks = self.background.iter().filter_map(TaskRun::deadline);
+        runs.chain(tasks).chain(self.desk.cluster.deadline()).chain(self.ending).min()
+    }
+
+    /// Follows up until nothing more comes of what happened.
+    fn settle(&mut self, now: Instant) -> Vec<Effect> {
+        loop {
+            while let Some(notice) = self.desk.notices.pop_front() {
+                self.notice(notice, now);
+            }
+            let moved = self.advance_runs(now) | self.next_request(now);
+            if !moved && self.desk.notices.is_empty() {
+                break;
+            }
+        }
+        self.check_ended(now);
+        std::mem::take(&mut self.desk.effects)
+    }
+
+    fn notice(&mut self, notice: Notice, now: Instant) {
+        let runs = self.runs.iter_mut().filter_map(Run::task_mut);
+        let mut tasks = runs.chain(&mut self.background);
+        match notice {
+            Notice::Report { task, rank, event } => {
+                if let Some(running) = tasks.find(|running| running.id() == task) {
+                    running.report(rank, event, &mut self.desk, now);
+                }
+            }
+            Notice::Lost { task, rank, why, lives } => {
+                if let Some(running) = tasks.find(|running| running.id() == task) {
+                    running.lost(rank, why, lives, &mut self.desk, now);
+                }
+            }
+            Notice::Over { task } => {
+                if let Some(running) = tasks.find(|running| running.id() == task) {
+                    running.over(&mut self.desk, now);
+                }
+            }
+            Notice::Status(rank) => self.runs.iter_mut().for_each(|run| run.status(rank)),
+            Notice::Phase => {}
+        }
+        let desk = &mut self.desk;
+        self.background.retain_mut(|task| !task.finish_in_background(desk));
+    }
+
+    /// Lets every run go as far as it can; true when one ended.
+    fn advance_runs(&mut self, now: Instant) -> bool {
+        let mut moved = false;
+        for mut run in std::mem::take(&mut self.runs) {
+            match run.advance(&mut self.desk, now) {
+                Progress::Waiting => self.runs.push(run),
+                Progress::Local(code) => {
+                    self.relay_part(&run, &code);
+                    self.runs.push(run);
+                }
+                Progress::Finished => {
+                    self.finish_run(run);
+                    moved = true;
+                }
+            }
+        }
+        self.background.append(&mut self.desk.detached);
+        moved
+    }
+}
+
+/// The magics that the local shell registers, from the table of magics.
+#[must_use]
+pub fn magic_specs() -> Vec<MagicSpec> {
+    let spec = |magic: &magics::Magic| MagicSpec {
+        name: magic.name.to_owned(),
+        line: magic.line,
+        cell: magic.cell,
+        help: magics::help(magic.name).unwrap_or_default(),
+    };
+    magics::table().iter().map(|magic| spec(magic)).collect()
+}

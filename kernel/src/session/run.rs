@@ -1,0 +1,332 @@
+//! A run: the parallel steps of one cell, or of one magic that running code called, one after the other.
+//!
+//! **Invariant**: a step begins only when the one before it is over; a step that fails is the last.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use fabric::message::task::Work;
+use fabric::message::{Json, Rank};
+use magics::{EnginesAction, Px, Step, Targets};
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+use super::task::TaskRun;
+use super::{Desk, table};
+use crate::cluster::{Engine, Phase};
+use crate::request::Request;
+
+/// A cell that waits for engines says so after this time.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long `%engines` waits for an engine to say how it is.
+const STATUS: Duration = Duration::from_millis(500);
+
+/// Where a run comes from.
+pub(super) enum Origin {
+    /// A whole cell.
+    Cell(Box<CellOrigin>),
+    /// A magic that code in the local process called and waits for.
+    Call {
+        call: u64,
+        /// The header of the request that this code belongs to.
+        parent: Json,
+    },
+}
+
+/// The cell that a run is.
+pub(super) struct CellOrigin {
+    pub(super) request: Request,
+    pub(super) count: u32,
+    /// Its source, if it is to be kept in the history.
+    pub(super) record: Option<String>,
+    pub(super) stop_on_error: bool,
+    /// The reply to the part of it that the local process ran.
+    pub(super) local_reply: Option<Json>,
+}
+
+/// How far a run got.
+pub(super) enum Progress {
+    /// It waits for something.
+    Waiting,
+    /// The local process is to run this part of the cell.
+    Local(String),
+    /// It is over.
+    Finished,
+}
+
+enum Active {
+    /// Nothing: the next step can begin.
+    Nothing,
+    /// Engines are being started or ended; `px` is what is to be run when they are up.
+    Engines { since: Instant, told: bool, px: Option<Px> },
+    /// The engines run a task.
+    Task(Box<TaskRun>),
+    /// The engines were asked how they are.
+    Table { until: Instant, waiting: BTreeSet<Rank> },
+    /// The local process runs a part of the cell.
+    Local,
+}
+
+/// One run.
+pub(super) struct Run {
+    origin: Origin,
+    steps: VecDeque<Step>,
+    active: Active,
+    failure: Option<Failure>,
+    payloads: Vec<Value>,
+}
+
+impl Run {
+    pub(super) fn of_cell(cell: CellOrigin, steps: Vec<Step>) -> Self {
+        Self::new(Origin::Cell(Box::new(cell)), steps)
+    }
+
+    pub(super) fn of_call(call: u64, magic: &str, line: &str, cell: Option<&str>, parent: Json) -> Self {
+        let step = magics::parse_call(magic, line, cell).unwrap_or_else(Step::Usage);
+        Self::new(Origin::Call { call, parent }, vec![step])
+    }
+
+    fn new(origin: Origin, steps: Vec<Step>) -> Self {
+        Self { origin, steps: steps.into(), active: Active::Nothing, failure: None, payloads: Vec::new() }
+    }
+
+    pub(super) fn cell(&self) -> Option<&CellOrigin> {
+        match &self.origin {
+            Origin::Cell(cell) => Some(cell),
+            Origin::Call { .. } => None,
+        }
+    }
+
+    /// The header that the run's output carries as its parent.
+    fn parent(&self) -> Json {
+        match &self.origin {
+            Origin::Cell(cell) => cell.request.parent().clone(),
+            Origin::Call { parent, .. } => parent.clone(),
+        }
+    }
+
+    pub(super) fn task_mut(&mut self) -> Option<&mut TaskRun> {
+        match &mut self.active {
+            Active::Task(task) => Some(task),
+            _ => None,
+        }
+    }
+
+    pub(super) fn into_parts(self) -> (Origin, Option<Failure>, Vec<Value>) {
+        (self.origin, self.failure, self.payloads)
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match &self.active {
+            Active::Engines { since, told: false, .. } => Some(*since + PATIENCE),
+            Active::Task(task) => task.deadline(),
+            Active::Table { until, .. } => Some(*until),
+            Active::Nothing | Active::Engines { .. } | Active::Local => None,
+        }
+    }
+
+    pub(super) fn tick(&mut self, desk: &mut Desk, now: Instant) {
+        let parent = self.parent();
+        match &mut self.active {
+            Active::Engines { since, told, .. } if !*told && *since + PATIENCE <= now => {
+                *told = true;
+                let text = table::waiting(&desk.cluster);
+                desk.stream("stderr", &text, &parent);
+            }
+            Active::Task(task) => task.tick(desk, now),
+            Active::Table { until, waiting } if *until <= now => waiting.clear(),
+            _ => {}
+        }
+    }
+
+    pub(super) fn status(&mut self, rank: Rank) {
+        if let Active::Table { waiting, .. } = &mut self.active {
+            waiting.remove(&rank);
+        }
+    }
+
+    /// Goes as far as it can.
+    pub(super) fn advance(&mut self, desk: &mut Desk, now: Instant) -> Progress {
+        loop {
+            match std::mem::replace(&mut self.active, Active::Nothing) {
+                Active::Nothing => {}
+                Active::Engines { since, told, px } => match desk.cluster.phase() {
+                    Phase::Launching { .. } | Phase::Stopping { .. } => {
+                        self.active = Active::Engines { since, told, px };
+                        return Progress::Waiting;
+                    }
+                    Phase::Failed { reason } => self.failure = Some(Failure::engines(reason.clone())),
+                    Phase::Off if px.is_some() => {
+                        self.failure = Some(Failure::engines(NO_ENGINES.to_owned()))
+                    }
+                    Phase::Off | Phase::Up => {
+                        if let Some(px) = px {
+                            self.fan_out(px, desk, now);
+                        }
+                    }
+                },
+                Active::Task(task) if !task.is_over() => {
+                    self.active = Active::Task(task);
+                    return Progress::Waiting;
+                }
+                Active::Task(mut task) => {
+                    self.payloads.append(&mut task.payloads);
+                    self.failure = task.failure();
+                }
+                Active::Table { until, waiting } if !waiting.is_empty() => {
+                    self.active = Active::Table { until, waiting };
+                    return Progress::Waiting;
+                }
+                Active::Table { .. } => table::show(desk, &self.parent(), now),
+                Active::Local => {
+                    self.active = Active::Local;
+                    return Progress::Waiting;
+                }
+            }
+            if self.failure.is_some() {
+                return Progress::Finished;
+            }
+            if !matches!(self.active, Active::Nothing) {
+                continue;
+            }
+            let Some(step) = self.steps.pop_front() else { return Progress::Finished };
+            if let Step::Local(code) = step {
+                self.active = Active::Local;
+                return Progress::Local(code);
+            }
+            self.begin(step, desk, now);
+        }
+    }
+
+    fn begin(&mut self, step: Step, desk: &mut Desk, now: Instant) {
+        match step {
+            Step::Px(px) => match desk.cluster.phase() {
+                Phase::Up => self.fan_out(px, desk, now),
+                Phase::Failed { reason } => self.failure = Some(Failure::engines(reason.clone())),
+                phase => {
+                    if matches!(phase, Phase::Off) {
+                        desk.cluster(|cluster, out| cluster.start(None, now, out));
+                    }
+                    self.active = Active::Engines { since: now, told: false, px: Some(px) };
+                }
+            },
+            Step::Autopx(switch) => {
+                desk.autopx = switch.apply(desk.autopx);
+                let text = if desk.autopx { "%autopx enabled\n" } else { "%autopx disabled\n" };
+                desk.stream("stdout", text, &self.parent());
+            }
+            Step::Engines(action) => self.engines(&action, desk, now),
+            Step::Help(text) => {
+                self.payloads.push(json!({"source": "page", "data": {"text/plain": text}, "start": 0}));
+            }
+            Step::Usage(wrong) => self.failure = Some(Failure::Usage(wrong.to_string())),
+            // `advance` hands local parts over before it comes here.
+            Step::Local(_) => {}
+        }
+    }
+
+    fn engines(&mut self, action: &EnginesAction, desk: &mut Desk, now: Instant) {
+        match *action {
+            EnginesAction::Show => {
+                desk.cluster(|cluster, out| cluster.ask_status(out));
+                let waiting =
+                    desk.cluster.engines().filter(|engine| engine.lives()).map(Engine::rank).collect();
+                self.active = Active::Table { until: now + STATUS, waiting };
+                return;
+            }
+            EnginesAction::Start { count } => {
+                if let Phase::Up | Phase::Launching { .. } = desk.cluster.phase() {
+                    let there = desk.cluster.engines().count();
+                    if count.is_none_or(|count| count as usize == there) {
+                        let text = format!(
+                            "The engines run already ({there}); `%engines restart` gives fresh ones.\n"
+                        );
+                        return desk.stream("stdout", &text, &self.parent());
+                    }
+                }
+                desk.cluster(|cluster, out| cluster.start(count, now, out));
+            }
+            EnginesAction::Stop => desk.cluster(|cluster, out| cluster.stop(out)),
+            EnginesAction::Restart { count } => {
+                let there = u32::try_from(desk.cluster.engines().count()).ok().filter(|there| *there > 0);
+                desk.cluster(|cluster, out| cluster.start(count.or(there), now, out));
+            }
+        }
+        self.active = Active::Engines { since: now, told: false, px: None };
+    }
+
+    /// The plan meets the engines that live, and the task goes out.
+    fn fan_out(&mut self, px: Px, desk: &mut Desk, now: Instant) {
+        let ids: Vec<Rank> = desk.cluster.engines().map(Engine::rank).collect();
+        let targets = px.args.targets.unwrap_or(Targets::All);
+        let resolved = match targets.resolve(&ids) {
+            Ok(resolved) => resolved,
+            Err(wrong) => return self.failure = Some(Failure::Usage(wrong.to_string())),
+        };
+        let dead =
+            |rank: &&Rank| desk.cluster.engines().any(|engine| engine.rank() == **rank && !engine.lives());
+        if let Some(rank) = resolved.ids.iter().find(dead) {
+            let obituary = desk.cluster.engines().find(|engine| engine.rank() == *rank).map(Engine::obituary);
+            return self.failure =
+                Some(Failure::engines(table::rescue(&desk.cluster, obituary.unwrap_or_default())));
+        }
+        let mut ranks = resolved.ids;
+        ranks.sort_unstable();
+        ranks.dedup();
+        let label = px.code.trim().lines().next().unwrap_or_default().to_owned();
+        let work = Work::Execute { code: px.code, store_history: true };
+        let parent = self.parent();
+        match desk.cluster(|cluster, out| cluster.submit(&ranks, work, label, now, out)) {
+            Err(reason) => self.failure = Some(Failure::engines(reason)),
+            Ok(task) => {
+                let task = TaskRun::new(task, &ranks, resolved.single, parent, now);
+                if px.args.block == Some(false) {
+                    desk.detached.push(task);
+                } else {
+                    self.active = Active::Task(Box::new(task));
+                }
+            }
+        }
+    }
+
+    /// The user wants it to end.
+    pub(super) fn interrupt(&mut self, desk: &mut Desk, now: Instant) {
+        match &mut self.active {
+            Active::Task(task) => task.interrupt(desk, now),
+            Active::Engines { px: Some(_), .. } => {
+                self.active = Active::Nothing;
+                self.failure = Some(Failure::Interrupted("while it waited for the engines".to_owned()));
+            }
+            Active::Nothing | Active::Engines { .. } | Active::Table { .. } | Active::Local => {}
+        }
+    }
+
+    pub(super) fn waits_for_local(&self) -> bool {
+        matches!(self.active, Active::Local)
+    }
+
+    /// The cell of which the local process runs a part, if the request is this cell's.
+    pub(super) fn local_part(&mut self, msg_id: &str) -> Option<&mut CellOrigin> {
+        match (&mut self.origin, &self.active) {
+            (Origin::Cell(cell), Active::Local) if cell.request.header.msg_id == msg_id => Some(cell),
+            _ => None,
+        }
+    }
+
+    pub(super) fn local_finished(&mut self, failed: bool) {
+        self.active = Active::Nothing;
+        if failed {
+            self.failure = Some(Failure::Local);
+        }
+    }
+
+    pub(super) fn local_died(&mut self, what: &str) {
+        if self.waits_for_local() {
+            self.active = Active::Nothing;
+            self.failure = Some(Failure::engines(what.to_owned()));
+        }
+    }
+}
+
+const NO_ENGINES: &str = "the engines were stopped; `%engines start` starts them";

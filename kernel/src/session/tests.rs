@@ -1,0 +1,354 @@
+//! The session as a whole, by its effects: events in, messages out, no process and no clock.
+
+use std::time::{Duration, Instant};
+
+use fabric::message::lifeline::{Door, Ending, FromSupervisor, Hello, Role, ToWorker, WorkerHello};
+use fabric::message::local::{Answer, Channel, FromLocal, Message, ToLocal};
+use fabric::message::report::{Event as Happened, Outcome, Raised, Report, StreamName};
+use fabric::message::task::{FromGateway, TaskId, ToGateway};
+use fabric::message::{BUILD, Json};
+use serde_json::{Value, json};
+
+use super::{Effect, Event, Session};
+use crate::cluster::{self, SetId};
+use crate::wire::{Header, Incoming};
+
+/// A session and what it said so far.
+struct Play {
+    session: Session,
+    now: Instant,
+    effects: Vec<Effect>,
+    requests: u32,
+}
+
+impl Play {
+    /// The local process is up, and `engines` engines are.
+    fn new(engines: u32) -> Self {
+        let mut play = Self {
+            session: Session::new("s".to_owned(), false),
+            now: Instant::now(),
+            effects: Vec::new(),
+            requests: 0,
+        };
+        play.effects = play.session.begin(play.now);
+        play.local_hello();
+        if engines > 0 {
+            play.engines_up(1, engines);
+        }
+        play.effects.clear();
+        play
+    }
+
+    fn on(&mut self, event: Event) {
+        let effects = self.session.on(event, self.now);
+        self.effects.extend(effects);
+    }
+
+    fn wait(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(deadline) = self.session.deadline().filter(|deadline| *deadline <= until) {
+            self.now = deadline.max(self.now);
+            let effects = self.session.tick(self.now);
+            self.effects.extend(effects);
+        }
+        self.now = until;
+    }
+
+    fn local_hello(&mut self) {
+        let kernel_info = text(r#"{"language_info": {"name": "python", "version": "3.11.7"}}"#);
+        let hello =
+            FromLocal::Hello { build: BUILD.to_owned(), pid: 1, python: "3.11.7".to_owned(), kernel_info };
+        self.on(Event::Local(hello));
+    }
+
+    fn engines_up(&mut self, set: SetId, count: u32) {
+        self.on(Event::Sized { set, size: count });
+        for rank in 0..count {
+            let hello = WorkerHello {
+                rank,
+                size: count,
+                host: "node".to_owned(),
+                python: "3.11.7".to_owned(),
+                executable: "python".to_owned(),
+                mpi: "MPI".to_owned(),
+                door: Door::Embedded,
+                files: vec![],
+            };
+            self.hello(set, u64::from(rank), 100 + rank, Role::Worker(hello));
+        }
+        self.hello(set, 99, 100, Role::Gateway);
+    }
+
+    fn hello(&mut self, set: SetId, link: u64, pid: u32, role: Role) {
+        let hello = Hello { build: BUILD.to_owned(), pid, role };
+        self.on(Event::Engines { set, event: cluster::Event::Hello { link, hello } });
+    }
+
+    fn request(&mut self, channel: Channel, msg_type: &str, content: Value) -> String {
+        self.requests += 1;
+        let msg_id = format!("m{}", self.requests);
+        let header = json!({"msg_id": msg_id, "msg_type": msg_type});
+        let message = Message {
+            channel,
+            identities: vec![text("client")],
+            header: text(&header.to_string()),
+            parent: text("{}"),
+            metadata: text("{}"),
+            content: text(&content.to_string()),
+            buffers: vec![],
+        };
+        let header = Header { msg_id: msg_id.clone(), msg_type: msg_type.to_owned(), subshell_id: None };
+        self.on(Event::Request(Incoming { header, message }));
+        msg_id
+    }
+
+    fn cell(&mut self, code: &str) -> String {
+        self.request(Channel::Shell, "execute_request", json!({"code": code}))
+    }
+
+    fn report(&mut self, task: TaskId, rank: u32, event: Happened) {
+        let report = FromGateway::Report { rank, report: Report { task, event } };
+        self.on(Event::Engines { set: 1, event: cluster::Event::Gateway(report) });
+    }
+
+    fn done(&mut self, task: TaskId, rank: u32, outcome: Outcome) {
+        self.report(task, rank, Happened::Done { outcome, count: 1, started: 0.0, completed: 0.0 });
+    }
+
+    fn dies(&mut self, rank: u32, ending: Ending) {
+        let said = FromSupervisor::Exited { worker: 100 + rank, ending, last_words: String::new() };
+        self.on(Event::Engines { set: 1, event: cluster::Event::Supervisor(said) });
+    }
+
+    fn finished(&mut self, msg_id: &str, next_count: u32, failed: bool) {
+        self.on(Event::Local(FromLocal::Finished { msg_id: msg_id.to_owned(), next_count, failed }));
+    }
+
+    /// What was fanned out since the last question, oldest first.
+    fn fanned_out(&mut self) -> Vec<(TaskId, Vec<u32>)> {
+        let fan_out = |effect: &Effect| match effect {
+            Effect::Engines(cluster::Effect::Gateway(_, ToGateway::FanOut { id, targets, .. })) => {
+                Some((*id, targets.clone()))
+            }
+            _ => None,
+        };
+        let found = self.effects.iter().filter_map(fan_out).collect();
+        self.effects.retain(|effect| fan_out(effect).is_none());
+        found
+    }
+
+    /// What clients saw since the last question: `busy`, `stream …`, `error …`, `execute_reply …`, `idle`.
+    fn said(&mut self) -> Vec<String> {
+        let effects = std::mem::take(&mut self.effects);
+        let (sent, kept): (Vec<_>, Vec<_>) =
+            effects.into_iter().partition(|effect| matches!(effect, Effect::Send(_)));
+        self.effects = kept;
+        let sent = sent.into_iter().filter_map(|effect| match effect {
+            Effect::Send(message) => Some(summary(&message)),
+            _ => None,
+        });
+        sent.collect()
+    }
+
+    fn told_local(&mut self) -> Vec<ToLocal> {
+        let effects = std::mem::take(&mut self.effects);
+        let (told, kept): (Vec<_>, Vec<_>) =
+            effects.into_iter().partition(|effect| matches!(effect, Effect::Local(_)));
+        self.effects = kept;
+        let told = told.into_iter().filter_map(|effect| match effect {
+            Effect::Local(message) => Some(message),
+            _ => None,
+        });
+        told.collect()
+    }
+}
+
+fn text(json: &str) -> Json {
+    Json::from(json.as_bytes().to_vec())
+}
+
+fn summary(message: &Message) -> String {
+    let header: Value = serde_json::from_slice(&message.header).unwrap();
+    let content: Value = serde_json::from_slice(&message.content).unwrap();
+    let word = |key: &str| content[key].as_str().unwrap_or_default().to_owned();
+    match header["msg_type"].as_str().unwrap() {
+        "status" => word("execution_state"),
+        "stream" => format!("{} {}", word("name"), word("text")),
+        "error" => format!("error {}: {}", word("ename"), word("evalue")),
+        "execute_input" => format!("input {} {}", content["execution_count"], word("code")),
+        reply => format!("{reply} {}", word("status")),
+    }
+}
+
+fn output(line: &str) -> Happened {
+    Happened::Stream { name: StreamName::Stdout, text: line.to_owned() }
+}
+
+fn raised(ename: &str) -> Outcome {
+    Outcome::Error(Raised { ename: ename.to_owned(), evalue: "why".to_owned(), traceback: vec![] })
+}
+
+#[test]
+fn a_parallel_cell_is_busy_output_reply_idle_and_is_recorded() {
+    let mut play = Play::new(2);
+    play.cell("%%px\nprint('hi')");
+    let fanned_out = play.fanned_out();
+    let [(task, targets)] = &fanned_out[..] else { panic!("{fanned_out:?}") };
+    assert_eq!(targets, &[0, 1]);
+    for rank in [1, 0] {
+        play.report(*task, rank, output("hi\n"));
+        play.done(*task, rank, Outcome::Ok);
+    }
+    assert_eq!(
+        play.said(),
+        [
+            "busy",
+            "input 1 %%px\nprint('hi')",
+            "stdout [stdout:0] hi\n[stdout:1] hi\n",
+            "execute_reply ok",
+            "idle"
+        ]
+    );
+    assert_eq!(play.told_local(), [ToLocal::Record { code: "%%px\nprint('hi')".to_owned(), count: 1 }]);
+    play.cell("%px 1");
+    assert_eq!(play.said()[1], "input 2 %px 1");
+}
+
+#[test]
+fn a_local_cell_is_relayed_and_closed_when_it_is_finished() {
+    let mut play = Play::new(0);
+    let first = play.cell("1+1");
+    let second = play.cell("2+2");
+    assert_eq!(play.told_local().len(), 1, "one shell request at a time");
+    assert_eq!(play.said(), ["busy"]);
+    play.finished(&first, 2, false);
+    let said = play.said();
+    assert!(
+        said[0].starts_with("execute_reply error"),
+        "a reply that never came is said to be lost: {said:?}"
+    );
+    assert_eq!(said[1..], ["idle", "busy"]);
+    play.finished(&second, 3, true);
+}
+
+#[test]
+fn cells_behind_an_error_are_aborted_and_other_requests_are_not() {
+    let mut play = Play::new(1);
+    play.cell("%px 1/0");
+    play.cell("%px 2");
+    play.request(Channel::Shell, "complete_request", json!({"code": ""}));
+    let (task, _) = play.fanned_out().remove(0);
+    play.said();
+    play.done(task, 0, raised("ZeroDivisionError"));
+    let said = play.said();
+    assert_eq!(
+        said[..2],
+        [
+            "error CompositeError: one or more exceptions raised in: %px\n[0:execute]ZeroDivisionError: why",
+            "execute_reply error"
+        ]
+    );
+    assert_eq!(said[2..], ["idle", "busy", "execute_reply aborted", "idle", "busy"]);
+    assert!(matches!(play.told_local()[..], [ToLocal::Record { .. }, ToLocal::Message(_)]));
+}
+
+#[test]
+fn a_cell_that_comes_too_early_waits_for_the_engines_and_says_so_after_a_second() {
+    let mut play = Play::new(0);
+    play.cell("%px 1");
+    assert!(play.fanned_out().is_empty());
+    play.said();
+    play.wait(Duration::from_millis(900));
+    assert!(play.said().is_empty());
+    play.wait(Duration::from_millis(200));
+    assert_eq!(play.said(), ["stderr Waiting for the engines to start.\n"]);
+    play.engines_up(1, 2);
+    assert_eq!(play.fanned_out().len(), 1);
+}
+
+#[test]
+fn a_dead_engine_ends_the_cell_within_two_seconds_and_is_named() {
+    let mut play = Play::new(3);
+    play.cell("%px wait()");
+    let (task, _) = play.fanned_out().remove(0);
+    play.done(task, 2, Outcome::Ok);
+    play.said();
+    play.dies(1, Ending::Signal(9));
+    assert!(play.said().is_empty(), "the survivor gets time to finish");
+    play.wait(Duration::from_millis(700));
+    let interrupted = Effect::Engines(cluster::Effect::Worker(0, ToWorker::Interrupt { task }));
+    assert!(play.effects.iter().any(|effect| format!("{effect:?}") == format!("{interrupted:?}")));
+    play.wait(Duration::from_millis(1200));
+    let said = play.said();
+    assert_eq!(said[0], "error EngineError: engine 1 on node (pid 101) was killed by signal 9 (SIGKILL)");
+    assert_eq!(said[1..], ["execute_reply error", "idle"]);
+    play.cell("%px 1");
+    let said = play.said();
+    assert!(
+        said[2].contains("engines 0, 2 keep their variables") && said[2].contains("%%px -t 0,2"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_survivor_runs_cells_that_name_it_by_its_lifeline() {
+    let mut play = Play::new(2);
+    play.dies(0, Ending::Code(3));
+    play.cell("%%px -t 1\n1");
+    assert!(play.fanned_out().is_empty());
+    let by_lifeline =
+        |effect: &Effect| matches!(effect, Effect::Engines(cluster::Effect::Worker(1, ToWorker::Task(_))));
+    assert!(play.effects.iter().any(by_lifeline));
+}
+
+#[test]
+fn an_interrupt_reaches_the_engines_and_the_stubborn_are_named() {
+    let mut play = Play::new(2);
+    play.cell("%px wait()");
+    let (task, _) = play.fanned_out().remove(0);
+    play.request(Channel::Control, "interrupt_request", json!({}));
+    play.done(task, 0, raised("KeyboardInterrupt"));
+    play.said();
+    play.wait(Duration::from_millis(1100));
+    let said = play.said();
+    assert!(said[0].starts_with("error KeyboardInterrupt: engine 1 has not stopped"), "{said:?}");
+    assert_eq!(said[1..], ["execute_reply error", "idle"]);
+}
+
+#[test]
+fn a_magic_out_of_running_code_is_answered_when_its_output_is_out() {
+    let mut play = Play::new(2);
+    let cell = play.cell("for i in range(2): get_ipython().run_line_magic('px', 'print(1)')");
+    play.said();
+    play.told_local();
+    let parent = text(&json!({"msg_id": cell, "msg_type": "execute_request"}).to_string());
+    let call =
+        FromLocal::Call { call: 7, magic: "px".to_owned(), line: "print(1)".to_owned(), cell: None, parent };
+    play.on(Event::Local(call));
+    let (task, _) = play.fanned_out().remove(0);
+    for rank in 0..2 {
+        play.report(task, rank, output("1\n"));
+        play.done(task, rank, Outcome::Ok);
+    }
+    assert_eq!(play.said(), ["stdout [stdout:0] 1\n[stdout:1] 1\n"]);
+    assert_eq!(play.told_local(), [ToLocal::Answer { call: 7, answer: Answer::Done }]);
+}
+
+#[test]
+fn the_death_of_the_local_process_ends_its_cell_and_starts_another() {
+    let mut play = Play::new(1);
+    play.cell("import os; os._exit(3)");
+    play.said();
+    play.on(Event::LocalGone { how: "exited with code 3".to_owned(), last_words: String::new() });
+    let said = play.said();
+    assert!(
+        said[0].starts_with("error LocalProcessError: the notebook's own Python exited with code 3"),
+        "{said:?}"
+    );
+    assert_eq!(said[1..], ["execute_reply error", "idle"]);
+    assert!(play.effects.iter().any(|effect| matches!(effect, Effect::StartLocal)));
+    play.cell("%px 1");
+    assert!(play.fanned_out().is_empty(), "shell requests wait for the new local process");
+    play.local_hello();
+    assert_eq!(play.fanned_out().len(), 1, "the engines were untouched");
+}

@@ -1,0 +1,190 @@
+//! The five ZeroMQ sockets: each direction of each socket has one task that owns it.
+//!
+//! **Invariant**: a client can never end or stall the kernel: what does not decode is logged and
+//! dropped, an error of `recv` is not the end, and iopub is a PUB socket, whose send never waits for
+//! a slow subscriber (an XPUB's would, for all of them).
+
+use std::time::Duration;
+
+use anyhow::Context;
+use fabric::message::local::{Channel, Message};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use zeromq::{
+    PubSocket, RepSocket, RouterSendHalf, RouterSocket, Socket, SocketEvent, SocketRecv, SocketSend,
+    ZmqMessage,
+};
+
+use crate::compose::Composer;
+use crate::connection::ConnectionFile;
+use crate::session::Event;
+use crate::wire::Signer;
+
+/// Messages that wait for a socket's task, beyond which the session's loop waits too.
+const WAITING: usize = 1024;
+
+/// A subscriber's subscription arrives a moment after its connection does; a welcome sent earlier
+/// would not reach it.
+const WELCOME_DELAY: Duration = Duration::from_millis(20);
+
+/// How long the sockets may take to write what was sent last.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// The sending ends of the sockets.
+pub(crate) struct Sockets {
+    shell: Sender<Message>,
+    control: Sender<Message>,
+    stdin: Sender<Message>,
+    iopub: Sender<Message>,
+}
+
+impl Sockets {
+    /// Binds all five; what clients send goes to `events` (socket tasks → session loop).
+    ///
+    /// # Errors
+    /// When an address is taken or malformed.
+    pub(crate) async fn bind(
+        file: &ConnectionFile,
+        session: &str,
+        events: &Sender<Event>,
+    ) -> anyhow::Result<Self> {
+        heartbeat(&file.heartbeat()).await?;
+        Ok(Self {
+            shell: router(Channel::Shell, file, events.clone()).await?,
+            control: router(Channel::Control, file, events.clone()).await?,
+            stdin: router(Channel::Stdin, file, events.clone()).await?,
+            iopub: publisher(file, session).await?,
+        })
+    }
+
+    /// Hands a message to its socket's task, waiting while too many are before it.
+    pub(crate) async fn send(&self, message: Message) {
+        let socket = match message.channel {
+            Channel::Shell => &self.shell,
+            Channel::Control => &self.control,
+            Channel::Stdin => &self.stdin,
+            Channel::Iopub => &self.iopub,
+        };
+        if socket.send(message).await.is_err() {
+            tracing::error!("a socket's task has ended: its message is lost");
+        }
+    }
+
+    /// Waits until what was sent has left. The crate tells only when it has taken a message, not when
+    /// it has written it, so this waits a fixed time.
+    pub(crate) async fn flush(self) {
+        while self.iopub.capacity() < WAITING
+            || self.shell.capacity() < WAITING
+            || self.control.capacity() < WAITING
+        {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(LINGER).await;
+    }
+}
+
+/// Echoes what it receives.
+async fn heartbeat(endpoint: &str) -> anyhow::Result<()> {
+    let mut socket = RepSocket::new();
+    bind(&mut socket, endpoint).await?;
+    tokio::spawn(async move {
+        loop {
+            match socket.recv().await {
+                Ok(beat) => drop(socket.send(beat).await),
+                Err(error) => after(&error).await,
+            }
+        }
+    });
+    Ok(())
+}
+
+async fn router(
+    channel: Channel,
+    file: &ConnectionFile,
+    events: Sender<Event>,
+) -> anyhow::Result<Sender<Message>> {
+    let mut socket = RouterSocket::new();
+    bind(&mut socket, &file.endpoint(channel)).await?;
+    let (sending, mut receiving) = socket.split();
+    let mut signer = Signer::new(&file.key);
+    tokio::spawn(async move {
+        loop {
+            match receiving.recv().await {
+                Ok(message) => match signer.decode(channel, &message.into_vec()) {
+                    Ok(incoming) => {
+                        if events.send(Event::Request(incoming)).await.is_err() {
+                            break;
+                        }
+                    }
+                    Err(refused) => tracing::warn!(?channel, "{refused}"),
+                },
+                Err(error) => after(&error).await,
+            }
+        }
+    });
+    // session loop → the socket: replies and requests for input
+    let (sender, queue) = mpsc::channel(WAITING);
+    tokio::spawn(replies(sending, queue, Signer::new(&file.key)));
+    Ok(sender)
+}
+
+async fn replies(mut socket: RouterSendHalf, mut queue: Receiver<Message>, signer: Signer) {
+    while let Some(message) = queue.recv().await {
+        if let Some(message) = frames(&signer, message)
+            && let Err(gone) = socket.send(message).await
+        {
+            tracing::debug!("a client left before its reply: {gone}");
+        }
+    }
+}
+
+async fn publisher(file: &ConnectionFile, session: &str) -> anyhow::Result<Sender<Message>> {
+    let mut socket = PubSocket::new();
+    let mut arrivals = socket.monitor();
+    bind(&mut socket, &file.endpoint(Channel::Iopub)).await?;
+    // session loop → the socket: everything that is published
+    let (sender, mut queue) = mpsc::channel::<Message>(WAITING);
+    let signer = Signer::new(&file.key);
+    tokio::spawn(async move {
+        while let Some(message) = queue.recv().await {
+            if let Some(message) = frames(&signer, message)
+                && let Err(error) = socket.send(message).await
+            {
+                tracing::warn!("a message was not published: {error}");
+            }
+        }
+    });
+    let (welcome, composer) = (sender.clone(), Composer::new(session.to_owned()));
+    tokio::spawn(async move {
+        use futures::StreamExt;
+        while let Some(event) = arrivals.next().await {
+            if matches!(event, SocketEvent::Accepted(..)) {
+                tokio::time::sleep(WELCOME_DELAY).await;
+                let content = serde_json::json!({"subscription": ""});
+                let mut message =
+                    composer.iopub("iopub_welcome", &fabric::message::Json::default(), &content);
+                message.identities = vec![serde_bytes::ByteBuf::new()];
+                drop(welcome.send(message).await);
+            }
+        }
+    });
+    Ok(sender)
+}
+
+async fn bind(socket: &mut impl Socket, endpoint: &str) -> anyhow::Result<()> {
+    if let Some(path) = endpoint.strip_prefix("ipc://") {
+        // The crate does not remove a socket file that an earlier kernel left.
+        drop(std::fs::remove_file(path));
+    }
+    socket.bind(endpoint).await.with_context(|| format!("cannot listen on {endpoint}"))?;
+    Ok(())
+}
+
+fn frames(signer: &Signer, message: Message) -> Option<ZmqMessage> {
+    ZmqMessage::try_from(signer.encode(message)).ok()
+}
+
+/// An error of `recv` concerns one peer. The pause keeps a persistent one from spinning.
+async fn after(error: &zeromq::ZmqError) {
+    tracing::debug!("a client's connection failed: {error}");
+    tokio::time::sleep(Duration::from_millis(10)).await;
+}
