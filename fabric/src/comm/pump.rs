@@ -117,9 +117,6 @@ impl Pump {
         let mut waits = vec![PollFd::new(&self.bell, PollFlags::IN)];
         waits.extend(shared.gateway.iter().map(|gateway| PollFd::new(gateway, PollFlags::IN)));
         waits.extend(owed.iter().map(|pipe| PollFd::new(pipe, PollFlags::OUT)));
-        if limit == Some(Duration::ZERO) && !self.more {
-            std::thread::yield_now();
-        }
         match poll(&mut waits, limit.and_then(|limit| Timespec::try_from(limit).ok()).as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(Ended::Fabric(format!("poll: {error}"))),
