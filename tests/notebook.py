@@ -1,0 +1,229 @@
+"""A notebook without a browser: the real kernel, driven through jupyter_client as a frontend drives it.
+
+Every cell's messages are held to the protocol: ``busy`` first, exactly one reply, ``idle`` last.
+Waits end with a message or with a deadline, never by sleeping.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.manager import KernelManager
+
+KERNEL = "parallel-python"
+ENGINES = "application/vnd.parallel-python.engines+json"
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass
+class Cell:
+    """One cell as the notebook shows it: its iopub messages in order, and its reply."""
+
+    code: str
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    reply: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def of_type(self, *kinds: str) -> list[dict[str, Any]]:
+        """Return the contents of messages of these types."""
+        return [message["content"] for message in self.messages if message["msg_type"] in kinds]
+
+    def text(self, name: str) -> str:
+        """Return what one stream said."""
+        return "".join(part["text"] for part in self.of_type("stream") if part["name"] == name)
+
+    @property
+    def stdout(self) -> str:
+        return self.text("stdout")
+
+    @property
+    def stderr(self) -> str:
+        return self.text("stderr")
+
+    @property
+    def status(self) -> str:
+        return self.reply["content"]["status"]
+
+    @property
+    def count(self) -> int:
+        return self.reply["content"]["execution_count"]
+
+    @property
+    def error(self) -> str:
+        """The error as a person reads it: name, value and traceback without colours."""
+        shown = [
+            "\n".join([f"{part['ename']}: {part['evalue']}", *part["traceback"]])
+            for part in self.of_type("error")
+        ]
+        return ANSI.sub("", "\n".join(shown))
+
+    @property
+    def displays(self) -> list[dict[str, Any]]:
+        """The mimebundles that were displayed, engines' results among them."""
+        return [part["data"] for part in self.of_type("display_data", "execute_result")]
+
+    @property
+    def results(self) -> list[str]:
+        """The plain text of displays and results, without colours."""
+        return [ANSI.sub("", data["text/plain"]) for data in self.displays if "text/plain" in data]
+
+
+class Notebook:
+    """A running kernel and a client of it. Use as a context manager."""
+
+    def __init__(
+        self, engines: int = 4, arguments: Sequence[str] = (), environment: dict[str, str] | None = None
+    ):
+        self.manager = KernelManager(kernel_name=KERNEL)
+        spec = self.manager.kernel_spec
+        assert spec is not None, f"the kernel `{KERNEL}` is not installed: run `make`"
+        spec.argv = [*spec.argv, "-n", str(engines), *arguments]
+        self.environment = {**os.environ, **(environment or {})}
+
+    def __enter__(self) -> Notebook:
+        self.manager.start_kernel(env=self.environment)
+        self.client = self.manager.client()
+        self.client.start_channels()
+        try:
+            self.client.wait_for_ready(timeout=60)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=not self.manager.is_alive())
+
+    @property
+    def pid(self) -> int:
+        """The kernel's process id."""
+        return self.manager.provisioner.process.pid
+
+    def send(self, code: str, **options: Any) -> str:
+        """Ask for a cell and return the request's id."""
+        return self.client.execute(code, **options)
+
+    def collect(self, request: str, code: str = "", timeout: float = 60, watch: Watch | None = None) -> Cell:
+        """Take in a request's messages until it is idle. ``watch`` is called with each of them."""
+        cell, start = Cell(code), time.monotonic()
+        while True:
+            message = self.client.get_iopub_msg(timeout=self._left(start, timeout))
+            if message["parent_header"].get("msg_id") != request:
+                continue
+            cell.messages.append(message)
+            if watch:
+                watch(message)
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                break
+        cell.seconds = time.monotonic() - start
+        while cell.reply.get("parent_header", {}).get("msg_id") != request:
+            cell.reply = self.client.get_shell_msg(timeout=self._left(start, timeout))
+        self._check_protocol(cell)
+        return cell
+
+    def run(self, code: str, timeout: float = 60, watch: Watch | None = None, **options: Any) -> Cell:
+        """Run a cell to its end."""
+        return self.collect(self.send(code, **options), code, timeout, watch)
+
+    def ok(self, code: str, timeout: float = 60) -> Cell:
+        """Run a cell that must succeed."""
+        cell = self.run(code, timeout)
+        assert cell.status == "ok", f"{code!r} failed:\n{cell.error}{cell.stderr}"
+        return cell
+
+    def fails(self, code: str, timeout: float = 60) -> Cell:
+        """Run a cell that must end with an error."""
+        cell = self.run(code, timeout)
+        assert cell.status == "error", f"{code!r} did not fail: {cell.stdout}"
+        assert cell.reply["content"]["ename"], "an error has a name"
+        return cell
+
+    def interrupt_when(self, code: str, text: str, timeout: float = 60) -> Cell:
+        """Run a cell and interrupt it when ``text`` has appeared on its standard output."""
+        seen = []
+
+        def watch(message: dict[str, Any]) -> None:
+            if message["msg_type"] == "stream":
+                seen.append(message["content"]["text"])
+                if text in "".join(seen):
+                    seen.clear()
+                    self.manager.interrupt_kernel()
+
+        return self.run(code, timeout, watch)
+
+    def engines(self) -> list[dict[str, Any]]:
+        """Return the table of ``%engines`` as data."""
+        cell = self.ok("%engines")
+        return next(data[ENGINES]["engines"] for data in cell.displays if ENGINES in data)
+
+    @staticmethod
+    def _left(start: float, timeout: float) -> float:
+        left = start + timeout - time.monotonic()
+        if left <= 0:
+            raise queue.Empty(f"nothing came within {timeout} s")
+        return left
+
+    @staticmethod
+    def _check_protocol(cell: Cell) -> None:
+        states = [part["execution_state"] for part in cell.of_type("status")]
+        assert states == ["busy", "idle"], f"busy once, idle once: {states}"
+        kinds = [message["msg_type"] for message in cell.messages]
+        assert kinds[0] == kinds[-1] == "status", f"busy first, idle last: {kinds}"
+
+
+Watch = Callable[[dict[str, Any]], None]
+
+
+def lines(text: str, ranks: Sequence[int] = range(4), stream: str = "stdout") -> str:
+    """Return the same line of several engines as the notebook shows it."""
+    return "".join(f"[{stream}:{rank}] {text}\n" for rank in ranks)
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the processes below one, at any depth."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            stat = (entry / "stat").read_text() if entry.name.isdigit() else ""
+        except OSError:
+            continue
+        if stat:
+            parent = int(stat.rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(entry.name))
+    found, frontier = set(), [pid]
+    while frontier:
+        below = children.get(frontier.pop(), [])
+        found.update(below)
+        frontier.extend(below)
+    return found
+
+
+def wait_until_gone(pids: set[int], timeout: float) -> set[int]:
+    """Wait until processes have ended; return those that have not within ``timeout`` seconds."""
+    watched = {}
+    for pid in pids:
+        try:
+            watched[pid] = os.pidfd_open(pid)
+        except ProcessLookupError:
+            pass
+    deadline = time.monotonic() + timeout
+    try:
+        return {pid for pid, fd in watched.items() if not _ends(fd, deadline - time.monotonic())}
+    finally:
+        for fd in watched.values():
+            os.close(fd)
+
+
+def _ends(pidfd: int, timeout: float) -> bool:
+    import select
+
+    readable, _, _ = select.select([pidfd], [], [], max(0.0, timeout))
+    return bool(readable)

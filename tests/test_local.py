@@ -1,0 +1,54 @@
+"""Plain cells: they run in the notebook's own Python and never wait for engines."""
+
+from __future__ import annotations
+
+from notebook import Notebook
+
+
+def test_output_results_and_errors(nb: Notebook) -> None:
+    cell = nb.ok("print('out')\nimport sys\nprint('err', file=sys.stderr)\n6*7")
+    assert (cell.stdout, cell.stderr) == ("out\n", "err\n")
+    assert cell.results == ["42"]
+    cell = nb.fails("def f():\n    1/0\nf()")
+    assert cell.reply["content"]["ename"] == "ZeroDivisionError"
+    assert "----> 2     1/0" in cell.error
+
+
+def test_a_plain_cell_can_be_interrupted(nb: Notebook) -> None:
+    for wait in ("time.sleep(600)", "while True: pass", "await asyncio.sleep(600)"):
+        cell = nb.interrupt_when(
+            f"import time, asyncio\nprint('begun', flush=True)\n{wait}", "begun", timeout=30
+        )
+        assert cell.reply["content"]["ename"] in ("KeyboardInterrupt", "CancelledError"), wait
+        assert cell.seconds < 20
+    assert nb.ok("1+1").results == ["2"]
+
+
+def test_an_interrupt_reaches_the_engines_of_a_nested_px(nb: Notebook) -> None:
+    code = "print('begun', flush=True)\nif True:\n    %px import time; time.sleep(600)"
+    cell = nb.interrupt_when(code, "begun", timeout=30)
+    assert cell.reply["content"]["ename"] == "KeyboardInterrupt"
+    assert nb.ok("%px 1").status == "ok"
+
+
+def test_plain_cells_do_not_wait_for_engines_that_are_starting() -> None:
+    with Notebook(engines=4) as nb:
+        cell = nb.ok("1+1")
+        assert cell.results == ["2"]
+
+
+def test_cells_behind_an_error_are_aborted(nb: Notebook) -> None:
+    requests = [nb.send(code) for code in ("%px 1/0", "%px print('not run')", "print('not run')")]
+    cells = [nb.collect(request) for request in requests]
+    assert [cell.status for cell in cells] == ["error", "aborted", "aborted"]
+    assert nb.ok("print('run')").stdout == "run\n"
+
+
+def test_completion_and_help_are_answered(nb: Notebook) -> None:
+    nb.ok("a_long_name = 1")
+    reply = nb.client.complete("a_long_n", reply=True, timeout=10)
+    assert "a_long_name" in reply["content"]["matches"]
+    reply = nb.client.inspect("len", reply=True, timeout=10)
+    assert reply["content"]["found"]
+    info = nb.client.kernel_info(reply=True, timeout=10)["content"]
+    assert (info["implementation"], info["protocol_version"]) == ("parallel-python", "5.5")
