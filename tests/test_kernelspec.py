@@ -64,7 +64,7 @@ def test_command_runs_with_a_bare_path_from_any_folder(installed: Path, tmp_path
         command, cwd=tmp_path, env={"PATH": "/nonexistent"}, capture_output=True, text=True, timeout=30
     )
     assert ran.returncode == 0, ran.stderr
-    assert "--default-python" in ran.stdout
+    assert "--connection-file" in ran.stdout
 
 
 def test_start_tells_the_kernel_its_python_and_passes_options_on(tmp_path: Path) -> None:
