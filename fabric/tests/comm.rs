@@ -250,7 +250,7 @@ fn a_task_of_one_rank_is_settled_by_itself() {
 
 #[test]
 fn packets_that_become_visible_late_are_not_missed() {
-    let mut world = World::with(3, 24);
+    let mut world = World::with(3, 14);
     for id in 1..10 {
         world.fan_out(id, &[0, 1, 2]);
         for engine in &world.engines {
@@ -274,7 +274,7 @@ fn rings_that_found_the_doorbell_full_are_rung_later() {
     let (mut kernel, gateway) = UnixStream::pair().unwrap();
     kernel.set_read_timeout(Some(DEADLINE)).unwrap();
     // Each packet is held back for so many looks that only its ring makes the thread look on.
-    let _zero = Engine::start(zero, zero_bell, Some(gateway), 24);
+    let _zero = Engine::start(zero, zero_bell, Some(gateway), 14);
     let mut frames = Frames::default();
     for n in 0..10 {
         let report = line(1, &n.to_string());

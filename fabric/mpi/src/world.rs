@@ -61,14 +61,16 @@ fn initialize() -> Result<(), String> {
     Ok(())
 }
 
-/// The first line of MPI 4.1, 9.1.1 `MPI_Get_library_version`.
+/// The first line of MPI 4.1, 9.1.1 `MPI_Get_library_version`, with single spaces.
 fn library() -> Result<String, String> {
     let mut text = vec![0_u8; ffi::MPI_MAX_LIBRARY_VERSION_STRING as usize + 1];
     let mut length = 0;
     // SAFETY: `text` has the room that the standard asks for; may be called at any time.
     let code = unsafe { ffi::PMPI_Get_library_version(text.as_mut_ptr().cast::<c_char>(), &mut length) };
     check("MPI_Get_library_version", code)?;
-    Ok(words(&text, length).lines().next().unwrap_or_default().trim_end().to_owned())
+    // MPICH aligns its words with tabs and runs of spaces.
+    let line = words(&text, length).lines().next().unwrap_or_default().to_owned();
+    Ok(line.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// MPI 4.1, 11.2.2 `MPI_Finalize`: collective, so it is entered only when every rank is about to.
