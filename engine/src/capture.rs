@@ -13,7 +13,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -119,6 +119,11 @@ impl<T: Clone + PartialEq + Send + 'static> Capture<T> {
         let mut buffer = lock(&self.buffer);
         buffer.drain();
         buffer.hand_over();
+    }
+
+    /// The current tag.
+    pub(crate) fn tag(&self) -> T {
+        lock(&self.buffer).tag.clone()
     }
 
     /// As [`Capture::flush`]; half a character that was left over counts as garbage now. From here on text

@@ -16,15 +16,19 @@
 use pyo3::prelude::*;
 
 mod capture;
+mod farewell;
 mod ffi;
+mod group;
 mod local;
 mod sources;
 mod threads;
+mod worker;
 
 /// The extension module that Python sees.
 #[pymodule]
 fn _parallel_python(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("BUILD", fabric::message::BUILD)?;
     sources::register(module)?;
+    worker::register(module)?;
     local::register(module)
 }

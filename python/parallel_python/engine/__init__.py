@@ -1,8 +1,66 @@
-"""An engine: one rank's Python, which runs the cells that the kernel fans out."""
+"""An engine: one rank's Python, which runs the cells that the kernel fans out.
+
+::
+
+    kernel ═ MPI ═► comm thread ─► tasks ─► runner ─► EngineShell.run_cell ─► displays, result, error
+           ◄══════ reports ◄────── Rust ◄── streams, displays, runner ◄──────────────┘
+
+========================  ======================================================================
+file                      what it is
+========================  ======================================================================
+``environment``           what user code sees of the environment: the user's own, not the launch's
+``runner``                one task after the other, from its source to its outcome
+``shell``                 `EngineShell`: IPython's shell as an engine has it
+``display``               displays and results on their way to the notebook
+``streams``               ``sys.stdout`` and ``sys.stderr``
+``messages``              Python values as JSON
+``processes``             ``!command``
+``coroutines``            top-level ``await``
+``profile``               the user's IPython profile: configuration and start-up files
+``world``                 `MPI`, `mpi_rank` and `mpi_size` in the user's namespace
+========================  ======================================================================
+
+Threads, signals and the ways to the kernel are Rust's (``engine/src/worker.rs``). Nothing here talks MPI.
+"""
 
 from __future__ import annotations
 
+import faulthandler
+import os
+import platform
+import sys
+
+from _parallel_python import Engine
+
+NO_IPYTHON = """\
+Parallel Python: the engines' Python has no IPython ({error}).
+Install it with
+    {python} -m pip install ipython
+"""
+
 
 def main(options: dict[str, str]) -> None:
-    """Run the engine until the kernel ends it."""
-    print("engine", options)
+    """Run the engine until the kernel ends it; does not return."""
+    faults = options.get("faults")
+    engine = Engine(options["config"], None if faults is None else int(faults), options["door"])
+    if engine.faults is not None:
+        faulthandler.enable(engine.faults)
+    stack_signal, stack_file = engine.stacks
+    faulthandler.register(stack_signal, stack_file, all_threads=True)
+
+    from parallel_python.engine import environment
+
+    environment.prepare(engine)
+    try:
+        from parallel_python.engine.shell import start_shell
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "IPython":
+            raise
+        print(NO_IPYTHON.format(error=error, python=sys.executable), file=sys.stderr, flush=True)
+        os._exit(1)
+    shell = start_shell(engine)
+
+    from parallel_python.engine.runner import Runner
+
+    engine.hello(os.uname().nodename, platform.python_version(), sys.executable)
+    Runner(engine, shell).serve()

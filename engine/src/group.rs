@@ -1,0 +1,31 @@
+//! The process group of a process of ours: what user code has started, unless it chose a group of its own.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process};
+
+/// Sends SIGINT to every other process of our group, as a terminal does. The group as a whole would include
+/// ourselves, and the interrupt would come twice.
+pub(crate) fn interrupt_children() {
+    let (own, group) = (getpid(), getpgrp());
+    if own != group {
+        return; // The group is not ours, so neither are its members.
+    }
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Some(pid) = Pid::from_raw(pid) else { continue };
+        if pid != own && group_of(pid) == Some(group) {
+            // It may have ended this moment.
+            let _ = kill_process(pid, Signal::INT);
+        }
+    }
+}
+
+/// The group of another process. `getpgid` of rustix takes for granted that it is not 0, which it is for processes
+/// outside our PID namespace.
+fn group_of(pid: Pid) -> Option<Pid> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    // `pid (name) state parent group …`, and the name may hold anything.
+    let (_, after_name) = stat.rsplit_once(')')?;
+    Pid::from_raw(after_name.split_whitespace().nth(2)?.parse().ok()?)
+}

@@ -1,0 +1,326 @@
+//! The engine as its Python sees it.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use anyhow::Context as _;
+use fabric::comm::Comm;
+use fabric::config::RankConfig;
+use fabric::message::lifeline::{Door, Hello, Role, WorkerHello};
+use fabric::message::report::{Event, Outcome, Raised, StreamName};
+use fabric::message::task::{Task, TaskId, Work};
+use fabric::message::{BUILD, Buffer, Json};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+
+use super::link::Link;
+use super::stack::Stack;
+use super::{host, lifeline, world};
+use crate::capture::Capture;
+use crate::farewell::FAREWELL;
+use crate::{ffi, threads};
+
+/// One rank's engine. There is one, made on the main thread; it lives as long as the process.
+#[pyclass(frozen, module = "_parallel_python")]
+pub(super) struct Engine {
+    set: RankConfig,
+    door: Door,
+    rank: u32,
+    size: u32,
+    library: String,
+    link: Arc<Link>,
+    tasks: Mutex<Receiver<Task>>,
+    comm: Mutex<Option<Comm>>,
+    capture: OnceLock<Capture<TaskId>>,
+    stack: Arc<Stack>,
+    /// Where the supervisor looks for what a crash has to say.
+    faults: Option<File>,
+    /// Sockets that a forked child must not keep open.
+    sockets: Vec<RawFd>,
+}
+
+#[pymethods]
+impl Engine {
+    /// Connects to the kernel and enters the world of ranks, together with every other rank.
+    #[new]
+    fn new(py: Python<'_>, config: PathBuf, faults: Option<i32>, door: &str) -> PyResult<Engine> {
+        let door = match door {
+            "embedded" => Door::Embedded,
+            "extension" => Door::Extension,
+            other => return Err(PyValueError::new_err(format!("no door `{other}`"))),
+        };
+        py.detach(|| Engine::enter(&config, faults, door))
+            .map_err(|error| PyRuntimeError::new_err(format!("{error:#}")))
+    }
+
+    /// This rank, which is the engine's id.
+    #[getter]
+    fn rank(&self) -> u32 {
+        self.rank
+    }
+
+    /// The size of `COMM_WORLD`.
+    #[getter]
+    fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// What `MPI_Get_library_version` says.
+    #[getter]
+    fn library(&self) -> &str {
+        &self.library
+    }
+
+    /// Environment variables to put back before user code: `(name, value or None)`.
+    #[getter]
+    fn restore(&self) -> Vec<(String, Option<String>)> {
+        self.set.restore.clone()
+    }
+
+    /// Threads for BLAS and OpenMP where the user sets none.
+    #[getter]
+    fn threads(&self) -> Option<u32> {
+        self.set.threads
+    }
+
+    /// The descriptor for `faulthandler.enable`.
+    #[getter]
+    fn faults(&self) -> Option<RawFd> {
+        self.faults.as_ref().map(|file| file.as_raw_fd())
+    }
+
+    /// The signal and the descriptor for `faulthandler.register`.
+    #[getter]
+    fn stacks(&self) -> (i32, RawFd) {
+        (Stack::signal(), self.stack.descriptor())
+    }
+
+    /// Takes over descriptors 1 and 2: from here on everything that is written is reported.
+    fn capture(&self) -> PyResult<()> {
+        let link = Arc::clone(&self.link);
+        // Text that cannot be sent is too large to be read.
+        let sink = move |task: &TaskId, name, text| drop(link.report(*task, Event::Stream { name, text }));
+        let capture = Capture::start(0, Box::new(sink))?;
+        let _ = self.capture.set(capture);
+        Ok(())
+    }
+
+    /// Tells the kernel that the engine takes tasks.
+    fn hello(&self, host: String, python: String, executable: String) -> PyResult<()> {
+        let hello = WorkerHello {
+            rank: self.rank,
+            size: self.size,
+            host,
+            python,
+            executable,
+            mpi: self.library.clone(),
+            door: self.door,
+            files: host::shared_memory(),
+        };
+        let role = Role::Worker(hello);
+        let hello = Hello { build: BUILD.to_owned(), pid: std::process::id(), role };
+        self.link.hello(&hello).map_err(|error| PyRuntimeError::new_err(error.to_string()))
+    }
+
+    /// Waits for the next task: `(id, code, store_history)`, or None when the engine is to quit.
+    fn next_task(&self, py: Python<'_>) -> Option<(TaskId, String, bool)> {
+        py.detach(|| {
+            let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            while let Ok(task) = tasks.recv() {
+                if self.link.is_quitting() {
+                    return None;
+                }
+                if task.id != 0 {
+                    let Work::Execute { code, store_history } = task.work;
+                    return Some((task.id, code, store_history));
+                }
+            }
+            None
+        })
+    }
+
+    /// Calls `body()` as the given task: `(its value, what it raised)`, one of which is None.
+    ///
+    /// Interrupts reach Python in here and nowhere else. `signals` is the module `signal`; `ignore` the
+    /// handler of SIGINT while no task runs.
+    fn run<'py>(
+        &self,
+        body: &Bound<'py, PyAny>,
+        task: TaskId,
+        signals: &Bound<'py, PyModule>,
+        ignore: &Bound<'py, PyAny>,
+    ) -> PyResult<(Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>)> {
+        let py = body.py();
+        self.captured(py, |capture| capture.set_tag(task));
+        signals.call_method1("signal", (libc::SIGINT, signals.getattr("default_int_handler")?))?;
+        self.link.guard.begin(task);
+        let result = body.call0();
+        self.link.guard.end();
+        // What has arrived by now is too late. Python runs handlers where it is asked to: here.
+        while py.check_signals().is_err() {}
+        while signals.call_method1("signal", (libc::SIGINT, ignore)).is_err() {}
+        if self.is_fork() {
+            // A child that a cell forked has come to the cell's end; it is no engine.
+            ffi::flush_c_output();
+            ffi::exit_now(i32::from(result.is_err()));
+        }
+        Ok(match result {
+            Ok(value) => (Some(value), None),
+            Err(error) => (None, Some(error.into_value(py).into_bound(py).into_any())),
+        })
+    }
+
+    /// Adds text that Python wrote to `"stdout"` or `"stderr"`.
+    fn write(&self, name: &str, text: &str) -> PyResult<()> {
+        let name = match name {
+            "stdout" => StreamName::Stdout,
+            "stderr" => StreamName::Stderr,
+            other => return Err(PyValueError::new_err(format!("no stream `{other}`"))),
+        };
+        match self.capture.get() {
+            Some(capture) => capture.write(name, text),
+            None => std::io::stderr().write_all(text.as_bytes())?,
+        }
+        Ok(())
+    }
+
+    /// Reports what was written so far.
+    fn flush(&self, py: Python<'_>) {
+        self.captured(py, Capture::flush);
+    }
+
+    /// Reports an iopub message, after what was written before.
+    fn publish(
+        &self,
+        py: Python<'_>,
+        msg_type: String,
+        content: Vec<u8>,
+        metadata: Vec<u8>,
+        buffers: Vec<Vec<u8>>,
+    ) -> PyResult<()> {
+        let buffers = buffers.into_iter().map(Buffer::from).collect();
+        let (content, metadata) = (Json::from(content), Json::from(metadata));
+        self.report(py, Event::Publish { msg_type, content, metadata, buffers })
+    }
+
+    /// Reports the value of a cell's last expression.
+    fn result(&self, py: Python<'_>, count: u32, content: Vec<u8>) -> PyResult<()> {
+        self.report(py, Event::Result { count, content: Json::from(content) })
+    }
+
+    /// Reports a payload of the cell's reply.
+    fn payload(&self, py: Python<'_>, content: Vec<u8>) -> PyResult<()> {
+        self.report(py, Event::Payload { content: Json::from(content) })
+    }
+
+    /// Reports the end of the task, after everything that it wrote. `raised` is `(ename, evalue, traceback)`.
+    fn done(
+        &self,
+        py: Python<'_>,
+        raised: Option<(String, String, Vec<String>)>,
+        count: u32,
+        started: f64,
+        completed: f64,
+    ) -> PyResult<()> {
+        let outcome = match raised {
+            None => Outcome::Ok,
+            Some((ename, evalue, traceback)) => Outcome::Error(Raised { ename, evalue, traceback }),
+        };
+        self.report(py, Event::Done { outcome, count, started, completed })
+    }
+
+    /// Whether this is a child that user code forked.
+    fn is_fork(&self) -> bool {
+        self.capture.get().is_some_and(Capture::is_fork)
+    }
+
+    /// Makes a forked child harmless: it prints to its descriptors and holds none of the engine's sockets.
+    fn after_fork(&self) -> PyResult<()> {
+        if let Some(capture) = self.capture.get() {
+            capture.after_fork();
+        }
+        let null = File::options().read(true).write(true).open("/dev/null")?;
+        for socket in &self.sockets {
+            // Not closed: its number must not be given to another file while somebody thinks to own it.
+            ffi::replace_descriptor(null.as_raw_fd(), *socket);
+        }
+        Ok(())
+    }
+
+    /// Leaves the world in good order, if MPI still is: whether it was.
+    fn leave(&self, py: Python<'_>) -> bool {
+        self.flush(py);
+        py.detach(|| {
+            let comm = self.comm.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Some(comm) = comm else { return false };
+            let fabric = comm.stop();
+            if self.link.is_rescue() || fabric.finalize().is_err() {
+                return false;
+            }
+            self.faults.as_ref().is_some_and(|mut file| file.write_all(FAREWELL).is_ok())
+        })
+    }
+}
+
+impl Engine {
+    fn enter(config: &std::path::Path, faults: Option<i32>, door: Door) -> anyhow::Result<Engine> {
+        let text = std::fs::read(config).with_context(|| format!("cannot read `{}`", config.display()))?;
+        let set: RankConfig = serde_json::from_slice(&text)
+            .with_context(|| format!("`{}` is not an engine set", config.display()))?;
+        let faults = faults.map(ffi::adopt_descriptor).transpose()?.map(File::from);
+        let lifeline = UnixStream::connect(&set.socket)
+            .with_context(|| format!("no kernel listens on `{}`", set.socket.display()))?;
+        let reader = lifeline.try_clone()?;
+        let mut sockets = vec![lifeline.as_raw_fd(), reader.as_raw_fd()];
+        let (link, stack) = (Arc::new(Link::new(lifeline)), Arc::new(Stack::new()?));
+        // comm thread and lifeline → Python's main thread, tasks. The kernel bounds it: it sends a task after
+        // the one before is done.
+        let (sender, tasks) = channel();
+        let (for_thread, for_stack, from_lifeline) = (Arc::clone(&link), Arc::clone(&stack), sender.clone());
+        threads::spawn("lifeline", move || {
+            lifeline::listen(reader, &for_thread, &from_lifeline, &for_stack);
+        })?;
+        let world = world::enter(&set, sender)?;
+        sockets.extend(world.gateway);
+        link.set_outbox(world.outbox);
+        Ok(Engine {
+            set,
+            door,
+            rank: world.rank,
+            size: world.size,
+            library: world.library,
+            link,
+            tasks: Mutex::new(tasks),
+            comm: Mutex::new(Some(world.comm)),
+            capture: OnceLock::new(),
+            stack,
+            faults,
+            sockets,
+        })
+    }
+
+    /// Reports an event of the task that runs, or that ran last, after what was written before it.
+    fn report(&self, py: Python<'_>, event: Event) -> PyResult<()> {
+        if self.is_fork() {
+            return Ok(());
+        }
+        let Some(capture) = self.capture.get() else { return Ok(()) };
+        py.detach(|| {
+            capture.flush();
+            self.link.report(capture.tag(), event)
+        })
+        .map_err(|error| PyValueError::new_err(format!("cannot be sent to the notebook: {error}")))
+    }
+
+    /// Does something with the capture that may have to wait for the kernel to read.
+    fn captured(&self, py: Python<'_>, body: impl FnOnce(&Capture<TaskId>) + Send) {
+        if let Some(capture) = self.capture.get() {
+            py.detach(|| body(capture));
+        }
+    }
+}

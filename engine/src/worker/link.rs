@@ -1,0 +1,102 @@
+//! What a worker's threads share: the ways to the kernel.
+//!
+//! **Invariant**: reports of one rank take MPI until that way fails or the kernel leaves it, and the lifeline from
+//! then on, so that they cannot overtake each other on two ways.
+
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use fabric::comm::Outbox;
+use fabric::frame::{self, FrameError};
+use fabric::message::lifeline::{FromWorker, Hello, Status};
+use fabric::message::report::{Event, Report};
+use fabric::message::task::TaskId;
+use fabric::transport::FabricError;
+
+use super::guard::Guard;
+use super::host;
+
+pub(super) struct Link {
+    lifeline: Mutex<UnixStream>,
+    /// There once MPI is up.
+    outbox: OnceLock<Outbox>,
+    /// MPI no longer carries reports.
+    rescue: AtomicBool,
+    quitting: AtomicBool,
+    pub(super) guard: Guard,
+}
+
+impl Link {
+    /// To be made on Python's main thread.
+    pub(super) fn new(lifeline: UnixStream) -> Link {
+        Link {
+            lifeline: Mutex::new(lifeline),
+            outbox: OnceLock::new(),
+            rescue: AtomicBool::new(false),
+            quitting: AtomicBool::new(false),
+            guard: Guard::new(),
+        }
+    }
+
+    pub(super) fn set_outbox(&self, outbox: Outbox) {
+        // Called once, by the engine's constructor.
+        let _ = self.outbox.set(outbox);
+    }
+
+    /// Reports an event of `task`.
+    ///
+    /// # Errors
+    /// Only when the event itself cannot be sent, because it is too large.
+    pub(super) fn report(&self, task: TaskId, event: Event) -> Result<(), FabricError> {
+        let report = Report { task, event };
+        if let (false, Some(outbox)) = (self.is_rescue(), self.outbox.get()) {
+            match outbox.report(&report) {
+                Ok(()) => return Ok(()),
+                Err(error @ (FabricError::TooLong { .. } | FabricError::Frame(_))) => return Err(error),
+                Err(_broken) => self.begin_rescue(),
+            }
+        }
+        match self.send(&FromWorker::Report(report)) {
+            // A kernel that has gone is noticed by the lifeline's reader.
+            Err(FrameError::Io(_)) | Ok(()) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn hello(&self, hello: &Hello) -> Result<(), FrameError> {
+        self.write(hello)
+    }
+
+    pub(super) fn send(&self, message: &FromWorker) -> Result<(), FrameError> {
+        self.write(message)
+    }
+
+    /// From now on reports take the lifeline.
+    pub(super) fn begin_rescue(&self) {
+        self.rescue.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether MPI is out of order.
+    pub(super) fn is_rescue(&self) -> bool {
+        self.rescue.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn quit(&self) {
+        self.quitting.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_quitting(&self) -> bool {
+        self.quitting.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let (mpi_sent, mpi_received) = self.outbox.get().map(Outbox::counters).unwrap_or_default();
+        Status { running: self.guard.running(), resident: host::resident(), mpi_sent, mpi_received }
+    }
+
+    fn write(&self, message: &impl serde::Serialize) -> Result<(), FrameError> {
+        let mut lifeline = self.lifeline.lock().unwrap_or_else(PoisonError::into_inner);
+        frame::write(&mut *lifeline, message)
+    }
+}

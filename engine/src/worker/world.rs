@@ -1,0 +1,49 @@
+//! The worker's place among the other ranks: MPI, the doorbell, the gateway.
+
+use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::Sender;
+
+use anyhow::Context as _;
+use fabric::comm::{Comm, Outbox};
+use fabric::config::RankConfig;
+use fabric::doorbell::Doorbell;
+use fabric::frame;
+use fabric::message::lifeline::{Hello, Role};
+use fabric::message::task::{FromGateway, Task};
+use fabric::message::{BUILD, Rank};
+use fabric::mpi::Mpi;
+use fabric::transport::Fabric as _;
+
+pub(super) struct World {
+    pub(super) rank: Rank,
+    pub(super) size: u32,
+    /// What `MPI_Get_library_version` says.
+    pub(super) library: String,
+    pub(super) comm: Comm,
+    pub(super) outbox: Outbox,
+    /// Rank 0's socket to the kernel.
+    pub(super) gateway: Option<RawFd>,
+}
+
+/// Initialises MPI and starts the comm thread; together with every other rank.
+pub(super) fn enter(set: &RankConfig, tasks: Sender<Task>) -> anyhow::Result<World> {
+    let mpi = Mpi::start(&set.mpi_plugin, set.libmpi.as_deref())?;
+    let (rank, size, library) = (mpi.rank(), mpi.size(), mpi.library().to_owned());
+    let bell = Doorbell::create(&set.runtime, rank)?;
+    // A world of the wrong size has several ranks 0, of which the kernel must hear without taking one for its
+    // gateway: it judges by the hello.
+    let gateway = if rank == 0 && size == set.size { Some(connect_gateway(set)?) } else { None };
+    let descriptor = gateway.as_ref().map(|gateway| gateway.as_raw_fd());
+    let (comm, outbox) = Comm::start(Box::new(mpi), bell, gateway, tasks)?;
+    Ok(World { rank, size, library, comm, outbox, gateway: descriptor })
+}
+
+fn connect_gateway(set: &RankConfig) -> anyhow::Result<UnixStream> {
+    let mut gateway = UnixStream::connect(&set.socket)
+        .with_context(|| format!("no kernel listens on `{}`", set.socket.display()))?;
+    let pid = std::process::id();
+    frame::write(&mut gateway, &Hello { build: BUILD.to_owned(), pid, role: Role::Gateway })?;
+    frame::write(&mut gateway, &FromGateway::Hello { pid })?;
+    Ok(gateway)
+}

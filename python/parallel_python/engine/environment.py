@@ -1,0 +1,58 @@
+"""What user code sees of the environment: the user's own, not what the launch needed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _parallel_python import Engine
+
+#: What MPI launchers leave for their ranks. A child process that starts MPI with these in its environment
+#: would join as a second copy of the rank.
+LAUNCHER = ("OMPI_", "PMIX_", "PMI_", "PRTE_", "HYDI_", "HYDRA_", "MPI_LOCAL", "MPIR_CVAR_CH3_NOLOCAL")
+
+#: Which variables bound the threads of numerical libraries.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def prepare(engine: Engine) -> None:
+    """Put environment, module path and signals in the state in which user code expects them."""
+    strip_launch()
+    for name, value in engine.restore:
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    if engine.threads is not None:
+        for name in THREADS:
+            os.environ.setdefault(name, str(engine.threads))
+    # Figures go into the notebook whether or not a cell says so, as in ipykernel.
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    # The working directory, as in a notebook's own Python.
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    signal.signal(signal.SIGINT, ignore)
+    os.register_at_fork(after_in_child=lambda: after_fork(engine))
+
+
+def strip_launch() -> None:
+    """Remove the launcher's variables and ours."""
+    for name in [name for name in os.environ if name.startswith(LAUNCHER)]:
+        del os.environ[name]
+
+
+def ignore(signum: int, frame: object) -> None:
+    """Do nothing: an interrupt that finds no task running is too late or came from elsewhere."""
+
+
+def after_fork(engine: Engine) -> None:
+    """Make a child that user code forked an ordinary process."""
+    import faulthandler
+
+    engine.after_fork()
+    if faulthandler.is_enabled():
+        # What makes the child crash must not be taken for the engine's last words.
+        faulthandler.enable(2)

@@ -1,0 +1,77 @@
+"""The user's IPython profile: configuration and start-up files, as the notebook's own Python honours them.
+
+Nothing is created: an engine that finds no profile does without, whatever the state of the home folder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from traitlets.config import Config
+
+if TYPE_CHECKING:
+    from IPython.core.application import ProfileDir
+    from IPython.core.interactiveshell import InteractiveShell
+
+
+def find() -> Path | None:
+    """Return the folder of the default profile, if there is one."""
+    from IPython.paths import get_ipython_dir
+
+    try:
+        folder = Path(get_ipython_dir()) / "profile_default"
+    except OSError:
+        return None
+    return folder if folder.is_dir() else None
+
+
+def configuration(folder: Path | None) -> Config:
+    """Read the profile's configuration, and set what an engine cannot do without."""
+    config = Config()
+    for name in ("ipython_config", "ipython_kernel_config"):
+        if folder is not None and (folder / f"{name}.py").is_file():
+            config.merge(_read(folder, name))
+    # Every engine writing the same database would only slow all of them down.
+    config.HistoryManager.enabled = False
+    config.HistoryManager.hist_file = ":memory:"
+    return config
+
+
+def _read(folder: Path, name: str) -> Config:
+    from traitlets.config.loader import PyFileConfigLoader
+
+    try:
+        return PyFileConfigLoader(f"{name}.py", str(folder)).load_config()
+    except Exception as error:
+        print(f"{folder / name}.py is passed over: {type(error).__name__}: {error}")
+        return Config()
+
+
+def location(folder: Path | None) -> ProfileDir:
+    """Return the profile in the form in which IPython's shell wants it."""
+    from IPython.core.profiledir import ProfileDir
+
+    class Found(ProfileDir):
+        """A profile of which no folder is made or checked."""
+
+        def _location_changed(self, change: object) -> None:
+            """Do not make the folder."""
+
+        def check_dirs(self) -> None:
+            """Do not make the folders in it."""
+
+    found = Found()
+    found.set_trait("location", str(folder or Path("~/.ipython/profile_default").expanduser()))
+    return found
+
+
+def run_startup_files(shell: InteractiveShell, folder: Path | None) -> None:
+    """Run the profile's start-up files, in the order of their names."""
+    if folder is None:
+        return
+    for path in sorted((folder / "startup").glob("*")):
+        if path.suffix == ".py":
+            shell.safe_execfile(str(path), shell.user_ns)
+        elif path.suffix == ".ipy":
+            shell.safe_execfile_ipy(str(path))

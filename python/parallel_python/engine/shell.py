@@ -1,0 +1,170 @@
+"""`EngineShell`: IPython's shell as an engine has it, without ipykernel."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from IPython.core import page
+from IPython.core.error import StdinNotImplementedError, UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import Type
+
+from parallel_python.engine import processes, profile, world
+from parallel_python.engine.coroutines import LoopRunner
+from parallel_python.engine.display import EngineDisplayHook, EnginePublisher
+from parallel_python.engine.messages import pack
+from parallel_python.engine.streams import EngineStream
+
+if TYPE_CHECKING:
+    from _parallel_python import Engine
+
+
+class Raised(NamedTuple):
+    """An exception as Jupyter's ``error`` message shows it."""
+
+    ename: str
+    evalue: str
+    traceback: list[str]
+
+
+class EngineShell(InteractiveShell):
+    """Runs cells; displays, results and errors go to the notebook.
+
+    Attributes
+    ----------
+    raised : Raised or None
+        The last exception that was shown. Whether it is the cell's outcome is its result's to say.
+    """
+
+    display_pub_class = Type(EnginePublisher)
+    displayhook_class = Type(EngineDisplayHook)
+    engine: Engine
+    raised: Raised | None = None
+
+    def init_display_pub(self) -> None:
+        """Give the publisher its way out."""
+        super().init_display_pub()
+        self.display_pub.engine = self.engine
+
+    def init_displayhook(self) -> None:
+        """Give the display hook its way out."""
+        super().init_displayhook()
+        self.displayhook.engine = self.engine
+
+    def init_hooks(self) -> None:
+        """Show in the notebook's pager what IPython would page."""
+        super().init_hooks()
+        self.set_hook("show_in_pager", page.as_hook(self._show_in_pager), 99)
+
+    def init_virtualenv(self) -> None:
+        """Leave the module path alone: the engine was started with the Python that was chosen."""
+
+    def init_environment(self) -> None:
+        """Have child processes use colours and no pagers, as in a notebook's own Python."""
+        os.environ["TERM"] = "xterm-color"
+        for name in ("CLICOLOR", "FORCE_COLOR", "CLICOLOR_FORCE"):
+            os.environ[name] = "1"
+        for name in ("PAGER", "GIT_PAGER"):
+            os.environ[name] = "cat"
+
+    @contextmanager
+    def _tee(self, channel: str) -> Iterator[None]:
+        """Do not keep everything that was ever printed: an engine runs for days."""
+        yield
+
+    def enable_gui(self, gui: str | None = None) -> None:
+        """Accept the notebook's own way of showing figures; an engine has no screen."""
+        if gui not in (None, "inline"):
+            raise UsageError(f"engines have no screen for `{gui}`: use `%matplotlib inline`")
+
+    def system(self, cmd: str) -> None:
+        """Run ``!cmd``; its exit code is in ``_exit_code``, because a value would be displayed."""
+        self.user_ns["_exit_code"] = processes.run(self.var_expand(cmd, depth=1))
+
+    system_piped = system
+    system_raw = system
+
+    def ask_exit(self) -> None:
+        """Say what ends engines: ``exit`` does not."""
+        raise UsageError("an engine does not exit by itself: `%engines stop` ends all engines")
+
+    def set_next_input(self, text: str, replace: bool = False) -> None:
+        """Offer text as the next cell of the notebook, or in place of the present one."""
+        self.payload_manager.write_payload({"source": "set_next_input", "text": text, "replace": replace})
+
+    def show_usage_error(self, exc: BaseException) -> None:
+        """Keep a mistake in using a magic as the cell's error."""
+        self.raised = Raised("UsageError", str(exc), [f"UsageError: {exc}"])
+
+    def _showtraceback(self, etype: type[BaseException], evalue: BaseException, stb: list[str]) -> None:
+        self._show_former()
+        try:
+            text = str(evalue)
+        except Exception as error:
+            text = f"<{type(error).__name__} in str()>"
+        self.raised = Raised(etype.__name__, text, [str(line) for line in stb])
+
+    def run_task(self, code: str, store_history: bool) -> tuple[Raised | None, int]:
+        """Run a cell.
+
+        Returns
+        -------
+        raised : Raised or None
+            The exception that ended it.
+        count : int
+            The execution count it had.
+        """
+        self.raised = None
+        count = self.execution_count
+        result = self.run_cell(code, store_history=store_history, silent=not store_history)
+        for payload in self.payload_manager.read_payload():
+            self.engine.payload(pack(payload))
+        self.payload_manager.clear_payload()
+        error = result.error_before_exec or result.error_in_exec
+        if error is None:
+            self._show_former()
+            return None, count
+        return self.raised or self.describe(error), count
+
+    def describe(self, error: BaseException) -> Raised:
+        """Return an exception that was not shown by IPython."""
+        lines = self.get_exception_only((type(error), error, None)).splitlines()
+        return Raised(type(error).__name__, str(error), lines)
+
+    def _show_former(self) -> None:
+        """Print an exception that was shown without ending the cell (a callback's, ``%tb``)."""
+        if self.raised is not None:
+            print("\n".join(self.raised.traceback), file=sys.stderr)
+            self.raised = None
+
+    def _show_in_pager(
+        self, text: str | dict[str, Any], start: int = 0, screen_lines: int = 0, pager_cmd: str | None = None
+    ) -> None:
+        data = text if isinstance(text, dict) else {"text/plain": text}
+        self.payload_manager.write_payload({"source": "page", "data": data, "start": max(0, start)})
+
+
+def no_input(prompt: str = "") -> str:
+    """Say that nobody can answer."""
+    raise StdinNotImplementedError("engines cannot ask for input: ask in the notebook and push the answer")
+
+
+def start_shell(engine: Engine) -> EngineShell:
+    """Make the engine's one shell, with everything in place for the first cell."""
+    folder = profile.find()
+    EngineShell.engine = engine
+    shell = EngineShell.instance(config=profile.configuration(folder), profile_dir=profile.location(folder))
+    shell.loop_runner = LoopRunner()
+    shell.user_ns.update(world.names(engine, shell.user_ns))
+    builtins.input = no_input
+    profile.run_startup_files(shell, folder)
+    shell.user_ns_hidden.update(shell.user_ns)
+    engine.capture()
+    sys.stdout, sys.stderr = EngineStream(engine, "stdout"), EngineStream(engine, "stderr")
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
+    return shell
