@@ -4,12 +4,10 @@
 //! around user code. An interrupt for a request that Python has not begun yet is kept until it begins;
 //! one that comes after a request's user code has ended is dropped.
 
-use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process};
-
 use crate::ffi;
+use crate::group::interrupt_children;
 
 pub(super) struct Interrupt {
     main: libc::pthread_t,
@@ -72,22 +70,5 @@ impl Interrupt {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Sends SIGINT to every other process of our group. The group as a whole would include ourselves, and the
-/// interrupt would come twice.
-fn interrupt_children() {
-    let (own, group) = (getpid(), getpgrp());
-    if own != group {
-        return; // The group is not ours, so neither are its members.
-    }
-    let Ok(entries) = fs::read_dir("/proc") else { return };
-    for entry in entries.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let Some(pid) = Pid::from_raw(pid) else { continue };
-        if pid != own && rustix::process::getpgid(Some(pid)) == Ok(group) {
-            let _ = kill_process(pid, Signal::INT);
-        }
     }
 }

@@ -22,6 +22,9 @@ use super::wait::wait_for;
 use crate::capture::Capture;
 use crate::{ffi, threads};
 
+/// A magic as Python takes it: name, whether it is a line magic, whether it is a cell magic, help.
+type Spec = (String, bool, bool, String);
+
 /// The header of the request that text belongs to, as JSON; empty when there is none.
 type Tag = Arc<[u8]>;
 
@@ -76,9 +79,8 @@ impl Link {
         Ok(Link { file, outgoing, capture, tag, routes, setup, main, wakeup })
     }
 
-    /// Waits for the kernel's first message: session id, connection file, and (name, line, cell, help) of each
-    /// magic.
-    fn setup(&self, py: Python<'_>) -> PyResult<(String, String, Vec<(String, bool, bool, String)>)> {
+    /// Waits for the kernel's first message: session id, connection file and magics.
+    fn setup(&self, py: Python<'_>) -> PyResult<(String, String, Vec<Spec>)> {
         let setup = py.detach(|| self.setup.lock().unwrap_or_else(PoisonError::into_inner).recv());
         let Setup { session, connection_file, magics } =
             setup.map_err(|_| PyRuntimeError::new_err("the kernel has closed the link"))?;

@@ -34,6 +34,7 @@ pub(super) struct Routes {
 
 /// Reads until the link ends, and the process with it.
 pub(super) fn run(link: &'static File, routes: &Routes, setup: &Sender<Setup>) {
+    let _last_act = EndAll;
     let mut frames = Frames::default();
     let mut stream = link;
     loop {
@@ -44,17 +45,22 @@ pub(super) fn run(link: &'static File, routes: &Routes, setup: &Sender<Setup>) {
             }
             Ok(Some(message)) => routes.route(message),
             // A link that cannot be read is as good as its end: nobody else could tell us to end.
-            Ok(None) | Err(_) => end(),
+            Ok(None) | Err(_) => return,
         }
     }
 }
 
-/// Nothing may outlive the kernel: neither this process nor what cells started in its group.
-fn end() -> ! {
-    if getpid() == getpgrp() {
-        let _ = kill_process_group(getpgrp(), Signal::KILL);
+/// Nothing may outlive the kernel: neither this process nor what cells started in its group. However the reader
+/// ends, nobody could tell us anything any more.
+struct EndAll;
+
+impl Drop for EndAll {
+    fn drop(&mut self) {
+        if getpid() == getpgrp() {
+            let _ = kill_process_group(getpgrp(), Signal::KILL);
+        }
+        ffi::exit_now(1)
     }
-    ffi::exit_now(1)
 }
 
 impl Routes {

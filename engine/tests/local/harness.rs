@@ -230,7 +230,13 @@ impl Local {
         msg_id
     }
 
-    pub(crate) fn send_message(&mut self, channel: Channel, header: Vec<u8>, parent: Vec<u8>, content: &Value) {
+    pub(crate) fn send_message(
+        &mut self,
+        channel: Channel,
+        header: Vec<u8>,
+        parent: Vec<u8>,
+        content: &Value,
+    ) {
         self.send(&ToLocal::Message(Message {
             channel,
             identities: vec![Buffer::from(b"client".to_vec())],

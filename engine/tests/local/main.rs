@@ -2,5 +2,12 @@
 //!
 //! Every test runs through both doors into Python, and waits on messages with a deadline.
 
-mod harness;
+#![allow(clippy::unwrap_used)] // a test that fails says where
+
 mod cells;
+mod control;
+mod ends;
+mod harness;
+mod interrupts;
+mod magics;
+mod requests;

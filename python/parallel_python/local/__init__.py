@@ -2,9 +2,9 @@
 
 ::
 
-    kernel (Rust) ─ link ─► Rust reader thread ─► inboxes ─► asyncio loops ─► LocalKernel ─► ZMQInteractiveShell
-                  ◄─ link ─ Rust writer ◄─ RustSession.send ◄── replies, displays, errors ──┘
-                                        ◄─ OutStream.write, captured descriptors
+    kernel (Rust) ─ link ─► reader thread ─► inboxes ─► asyncio loops ─► LocalKernel ─► ZMQInteractiveShell
+                  ◄─ link ─ writer ◄─ RustSession.send ◄─ replies, displays, errors ─┘
+                                   ◄─ OutStream.write, captured descriptors
 
 Everything of ipykernel below ``Session.send`` and ``Session.recv`` is replaced; everything above it is
 ipykernel's own, so display, comms, widgets, history, debugger, subshells and user configuration are too.

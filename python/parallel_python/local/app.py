@@ -1,7 +1,7 @@
 """`LocalApp`: the order in which the notebook's Python starts and ends.
 
-User configuration, startup files, extensions and ``%gui`` settings are ipykernel's own business here; sockets,
-heartbeat, connection file and the watch on the parent process are the kernel process's.
+User configuration, startup files, extensions and ``%gui`` settings are ipykernel's own business here;
+sockets, heartbeat, connection file and the watch on the parent process are the kernel process's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from contextvars import copy_context
 from io import FileIO, TextIOWrapper
 from logging import StreamHandler
-from typing import Any
+from typing import Any, ClassVar
 
 from _parallel_python import Link
 from ipykernel.control import ControlThread
@@ -50,7 +50,7 @@ class LocalApp(IPKernelApp):
 
     link: Link = AnyTrait()
     setup: tuple[str, str, list[Spec]] = AnyTrait()
-    classes = [LocalKernel, *IPKernelApp.classes[1:]]
+    classes: ClassVar[list[type]] = [LocalKernel, *IPKernelApp.classes[1:]]
     exit_status = 0
 
     def init_connection_file(self) -> None:

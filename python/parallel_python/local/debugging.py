@@ -1,7 +1,7 @@
 """What ipykernel's debugger needs of sockets: one to the shell, and one to debugpy.
 
-The debugger talks to debugpy over TCP within this process, with a zeromq STREAM socket; that is made only when
-a debugger is first used. Its one request to the shell goes straight to the main event loop.
+The debugger talks to debugpy over TCP within this process, with a zeromq STREAM socket; that is made only
+when a debugger is first used. Its one request to the shell goes straight to the main event loop.
 """
 
 from __future__ import annotations

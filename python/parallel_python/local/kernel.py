@@ -158,9 +158,7 @@ class LocalKernel(IPythonKernel):
             "traceback": [],
         }
         if msg_type == "execute_request":
-            content.update(
-                execution_count=self.shell.execution_count - 1, user_expressions={}, payload=[]
-            )
+            content.update(execution_count=self.shell.execution_count - 1, user_expressions={}, payload=[])
         self.session.send(stream, f"{stem}_reply", content, message, ident=request.parts[0])
 
     def _note_reply(self, message: dict[str, Any]) -> bool:
@@ -176,7 +174,7 @@ class LocalKernel(IPythonKernel):
         """Do nothing: the kernel process says when it is busy and idle."""
 
     def _abort_queues(self, subshell_id: str | None = None) -> None:
-        """Have the requests behind a failed one aborted: by the kernel process, or in a subshell by ourselves."""
+        """Have what waits behind a failed request aborted: by the kernel process, in a subshell by us."""
         if subshell_id is not None:
             self.shell_channel_thread.manager.abort(subshell_id)
             return

@@ -59,7 +59,7 @@ OLDEST, TOO_NEW = 7, 8
 
 
 class Unfit(Exception):
-    """This Python cannot run notebook cells; the text says why and what to do."""
+    """The Python at hand cannot run notebook cells; the text says why and what to do."""
 
 
 def check() -> None:

@@ -18,6 +18,8 @@ from traitlets import Any as AnyTrait
 
 from .channels import Channel, Parts
 
+PROTOCOL_VERSION = "5.5"
+
 
 class Header(dict[str, Any]):
     """A client's header, with the bytes it came in as.
@@ -84,6 +86,12 @@ class RustSession(Session):
         # The kernel reads JSON, whatever the user's configuration says of other packers.
         self.pack, self.unpack = json_packer, json_unpacker
 
+    def msg_header(self, msg_type: str) -> dict[str, Any]:
+        """Create a header for a message type, of the protocol version that the kernel speaks."""
+        header = super().msg_header(msg_type)
+        header["version"] = PROTOCOL_VERSION
+        return header
+
     def feed_identities(self, msg_list: Parts, copy: bool = True) -> tuple[list[bytes], Parts]:
         """Split the identities off a message from the link."""
         return msg_list[0], msg_list
@@ -119,9 +127,7 @@ class RustSession(Session):
         Parameters and result are those of `jupyter_client.session.Session.send`.
         """
         if not isinstance(stream, Channel):
-            return super().send(
-                stream, msg_or_type, content, parent, ident, buffers, track, header, metadata
-            )
+            return super().send(stream, msg_or_type, content, parent, ident, buffers, track, header, metadata)
         if isinstance(msg_or_type, Message | dict):
             message = msg_or_type
             buffers = buffers or message.get("buffers")

@@ -1,0 +1,91 @@
+//! How the process ends, and when it does not begin.
+
+use std::process::Command;
+use std::time::Duration;
+
+use fabric::message::local::{FromLocal, ToLocal};
+
+use crate::harness::{Door, Local, Outcome, python, through_both_doors};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn the_end_of_the_link_ends_the_process() {
+    through_both_doors(|mut local| {
+        local.hang_up();
+        assert!(local.wait_for_end(SECOND).is_some());
+    });
+}
+
+#[test]
+fn the_end_of_the_link_ends_a_call_into_c_and_children() {
+    through_both_doors(|mut local| {
+        // The call holds the GIL, so that no Python code can run.
+        let code = "import subprocess, ctypes\n\
+                    child = subprocess.Popen(['sleep', '60'])\n\
+                    print(child.pid, flush=True)\n\
+                    ctypes.PyDLL(None).sleep(30)";
+        let msg_id = local.begin(code);
+        let mut outcome = Outcome::default();
+        while !outcome.text.join("").ends_with('\n') {
+            assert!(!local.step(&msg_id, &mut outcome));
+        }
+        let child = outcome.text[0].trim_start_matches("stdout:").trim().to_owned();
+        local.hang_up();
+        assert!(local.wait_for_end(SECOND).is_some());
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z "), "the child lives: {stat}");
+    });
+}
+
+#[test]
+fn quit_runs_the_exit_handlers() {
+    through_both_doors(|mut local| {
+        let file = local.home().join("farewell");
+        local.run(&format!("import atexit, pathlib; atexit.register(pathlib.Path({file:?}).touch)"));
+        local.send(&ToLocal::Quit);
+        assert!(local.wait_for_end(10 * SECOND).is_some_and(|status| status.success()));
+        assert!(file.exists());
+    });
+}
+
+#[test]
+fn quit_interrupts_what_runs() {
+    through_both_doors(|mut local| {
+        let msg_id = local.begin("print('ready', flush=True)\nwhile True: pass");
+        let mut outcome = Outcome::default();
+        while outcome.text.is_empty() {
+            local.step(&msg_id, &mut outcome);
+        }
+        local.send(&ToLocal::Quit);
+        assert!(local.wait_for_end(10 * SECOND).is_some_and(|status| status.success()));
+    });
+}
+
+#[test]
+fn the_end_of_a_process_is_as_it_was_asked_for() {
+    through_both_doors(|mut local| {
+        local.begin("import os; os._exit(3)");
+        assert_eq!(local.wait_for_end(10 * SECOND).and_then(|status| status.code()), Some(3));
+    });
+    through_both_doors(|mut local| {
+        let outcome = local.run("quit");
+        assert_eq!(outcome.reply["payload"][0]["source"], "ask_exit");
+        assert!(local.wait_for_end(10 * SECOND).is_some_and(|status| status.success()));
+    });
+}
+
+#[test]
+fn a_python_without_ipykernel_says_what_to_install() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = Command::new(python()).args(["-m", "venv", "--without-pip"]).arg(folder.path()).status();
+    assert!(made.unwrap().success());
+    let bare = folder.path().join("bin/python");
+    for door in [Door::Embedded, Door::Extension] {
+        let Some(mut local) = Local::spawn(&bare, door) else { continue };
+        let FromLocal::Unfit { reason } = local.receive() else { panic!("it is fit") };
+        let advice = format!("install it with `{} -m pip install 'ipykernel>=7,<8'`", bare.display());
+        assert!(reason.ends_with(&advice), "{reason}");
+        assert!(local.wait_for_end(10 * SECOND).is_some_and(|status| !status.success()));
+    }
+}
