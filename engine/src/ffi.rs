@@ -87,3 +87,14 @@ pub(crate) fn replace_descriptor(source: c_int, target: c_int) {
     // SAFETY: only numbers are passed; whoever owns `target` finds another file there, which is the purpose.
     unsafe { libc::dup3(source, target, libc::O_CLOEXEC) };
 }
+
+/// Whether a handler for the signal is installed.
+pub(crate) fn is_handled(signal: c_int) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: nothing is installed; the call writes the current action, all of whose bit patterns are valid.
+    let handler = unsafe {
+        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
+        action.assume_init().sa_sigaction
+    };
+    handler != libc::SIG_DFL && handler != libc::SIG_IGN
+}
