@@ -22,7 +22,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := build
 # The verbs are steps of one another, in order; cargo and pip use all cores by themselves.
 .NOTPARALLEL:
-.PHONY: demo lab test build lint format bench clean help tools venv
+.PHONY: demo lab test build lint lint-format lint-rust lint-plugin lint-python format bench clean help tools venv
 
 PYTHON ?=
 CARGO ?= cargo
@@ -53,11 +53,20 @@ build: venv
 	@tools/build
 	@tools/install-kernelspec
 
-lint: venv
+# Steps of their own, so that `make -k lint` shows everything there is to say.
+lint: lint-format lint-rust lint-plugin lint-python
+
+lint-format:
 	$(CARGO) fmt --all --check
+
+lint-rust: tools
 	$(CARGO) clippy $(CARGO_FLAGS) --all-targets -- --deny warnings
+
+lint-plugin: venv
 	environment=$$(tools/mpi-env openmpi) && eval "$$environment" && $(CARGO) clippy $(CARGO_FLAGS) \
 		--package parallel-python-mpi --target-dir $(CARGO_TARGET_DIR)/mpi-openmpi -- --deny warnings
+
+lint-python: venv
 	$(bin)/ruff check
 	$(bin)/ruff format --check
 
