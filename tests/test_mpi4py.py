@@ -28,11 +28,8 @@ def test_collectives(nb: Notebook) -> None:
 
 
 def test_buffers_of_numpy(nb: Notebook) -> None:
-    code = (
-        WORLD
-        + "import numpy as np\ntotal = np.empty(3)\ncomm.Allreduce(np.full(3, rank, dtype=float), total)\nprint(total)"
-    )
-    assert nb.ok(f"%%px\n{code}").stdout == lines("[6. 6. 6.]")
+    code = "total = np.empty(3)\ncomm.Allreduce(np.full(3, rank, dtype=float), total)\nprint(total)"
+    assert nb.ok(f"%%px\n{WORLD}import numpy as np\n{code}").stdout == lines("[6. 6. 6.]")
 
 
 def test_a_large_message_arrives_while_the_others_idle(nb: Notebook) -> None:
@@ -65,6 +62,7 @@ def test_the_engines_mpi_is_the_one_mpi4py_uses(nb: Notebook) -> None:
     code = """%%px
 from mpi4py import MPI
 maps = open("/proc/self/maps").read().split()
-print(len({path for path in maps if "/libmpi.so" in path or "/libmpich.so" in path}), MPI.Query_thread() == MPI.THREAD_MULTIPLE)
+libraries = {path for path in maps if "/libmpi.so" in path or "/libmpich.so" in path}
+print(len(libraries), MPI.Query_thread() == MPI.THREAD_MULTIPLE)
 """
     assert nb.ok(code).stdout == lines("1 True")

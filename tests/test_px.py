@@ -104,7 +104,8 @@ def test_counts_and_history_are_continuous(nb: Notebook) -> None:
     first = nb.ok("%px 1").count
     assert nb.ok("'local'").count == first + 1
     assert nb.ok("%%px\n2").count == first + 2
-    assert nb.ok("print(In[-2], In[-3])").stdout == "%%px\n2 'local'\n"
+    history = "get_ipython().history_manager.input_hist_raw"
+    assert nb.ok(f"print({history}[-4:-1])").stdout == "['%px 1', \"'local'\", '%%px\\n2']\n"
 
 
 def test_results_name_their_engine(nb: Notebook) -> None:
@@ -115,7 +116,7 @@ def test_results_name_their_engine(nb: Notebook) -> None:
 
 def test_the_same_error_of_all_engines_is_shown_once(nb: Notebook) -> None:
     cell = nb.fails("%%px\ndef f():\n    1/0\nf()")
-    assert cell.error.count("----> 1 f()") <= 1 and "engines 0-3" in cell.error
+    assert "[engines 0-3] ZeroDivisionError" in cell.error
     assert cell.error.count("in f()") == 1
 
 
@@ -125,8 +126,10 @@ def test_a_syntax_error_is_the_engines_own(nb: Notebook) -> None:
 
 
 def test_magics_are_where_python_looks_for_them(nb: Notebook) -> None:
-    code = "m = get_ipython().magics_manager.magics; print('px' in m['line'], 'px' in m['cell'], 'autopx' in m['line'])"
-    assert nb.ok(code).stdout == "True True True\n"
+    nb.ok("magics = get_ipython().magics_manager.magics")
+    assert nb.ok(
+        "print('px' in magics['line'], 'px' in magics['cell'], 'autopx' in magics['line'])"
+    ).stdout == ("True True True\n")
 
 
 def test_engines_start_stop_and_change_their_number() -> None:

@@ -204,6 +204,9 @@ impl Link {
             .post(py, FromLocal::Call { call, magic, line, cell, parent })
             .and_then(|()| wait_for(py, &slot, self.wakeup(), || slot.take()));
         self.routes.calls.close(call);
+        if answer.is_err() {
+            self.post(py, FromLocal::Withdraw { call })?;
+        }
         match answer? {
             Answer::Done => ("done",).into_pyobject(py),
             Answer::Failed(raised) => {

@@ -153,4 +153,9 @@ pub enum FromLocal {
         /// The header of the request that runs, a JSON object.
         parent: Json,
     },
+    /// The code that called waits no more, because it was interrupted: end what it started.
+    Withdraw {
+        /// The call.
+        call: u64,
+    },
 }

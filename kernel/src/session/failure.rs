@@ -104,14 +104,32 @@ impl Failure {
 
 /// The same exception of several ranks once, in the order of its first rank.
 fn group(raised: &BTreeMap<Rank, Raised>) -> Vec<(Vec<Rank>, &Raised)> {
-    let mut groups: Vec<(Vec<Rank>, &Raised)> = Vec::new();
+    let mut groups: Vec<(Raised, Vec<Rank>, &Raised)> = Vec::new();
     for (rank, raised) in raised {
-        match groups.iter_mut().find(|(_, known)| *known == raised) {
-            Some((ranks, _)) => ranks.push(*rank),
-            None => groups.push((vec![*rank], raised)),
+        let key = uncounted(raised);
+        match groups.iter_mut().find(|(known, ..)| *known == key) {
+            Some((_, ranks, _)) => ranks.push(*rank),
+            None => groups.push((key, vec![*rank], raised)),
         }
     }
-    groups
+    groups.into_iter().map(|(_, ranks, raised)| (ranks, raised)).collect()
+}
+
+/// An exception without the engine's own execution count, which IPython puts into tracebacks
+/// (`Cell In[7], line 1`) and into file names (`<ipython-input-7-…>`).
+fn uncounted(raised: &Raised) -> Raised {
+    let strip = |text: &String| without_number_after(&without_number_after(text, "In["), "ipython-input-");
+    Raised {
+        ename: raised.ename.clone(),
+        evalue: strip(&raised.evalue),
+        traceback: raised.traceback.iter().map(strip).collect(),
+    }
+}
+
+fn without_number_after(text: &str, mark: &str) -> String {
+    let mut parts = text.split(mark);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + mark + part.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
 fn show(ranks: &[Rank], raised: &Raised) -> Vec<String> {
@@ -172,6 +190,18 @@ mod tests {
         let text = got.traceback.join("\n");
         assert_eq!(text.matches("in A").count(), 1);
         assert!(text.contains("[engines 0, 2, 3]") && text.contains("[engine 1]"), "{text}");
+    }
+
+    #[test]
+    fn the_engines_own_counts_make_no_difference() {
+        let at = |count: u32| Raised {
+            evalue: format!("expected ':' (<ipython-input-{count}-8afe>, line 1)"),
+            traceback: vec![format!("Cell \x1b[32mIn[{count}]\x1b[39m, line 1"), "1/0".to_owned()],
+            ..raised("A")
+        };
+        let all = BTreeMap::from([(0, at(7)), (1, at(12)), (2, raised("A"))]);
+        let ranks: Vec<_> = group(&all).into_iter().map(|(ranks, _)| ranks).collect();
+        assert_eq!(ranks, [vec![0, 1], vec![2]]);
     }
 
     #[test]

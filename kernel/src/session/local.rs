@@ -72,6 +72,11 @@ impl Session {
             FromLocal::Call { call, magic, line, cell, parent } => {
                 self.runs.push(Run::of_call(call, &magic, &line, cell.as_deref(), parent));
             }
+            FromLocal::Withdraw { call } => {
+                if let Some(run) = self.runs.iter_mut().find(|run| run.answers(call)) {
+                    run.interrupt(&mut self.desk, now);
+                }
+            }
         }
     }
 

@@ -98,6 +98,11 @@ impl Run {
         }
     }
 
+    /// Whether the code that made this call waits for it.
+    pub(super) fn answers(&self, number: u64) -> bool {
+        matches!(self.origin, Origin::Call { call, .. } if call == number)
+    }
+
     /// The header that the run's output carries as its parent.
     fn parent(&self) -> Json {
         match &self.origin {

@@ -276,8 +276,10 @@ fn a_dead_engine_ends_the_cell_within_two_seconds_and_is_named() {
     play.dies(1, Ending::Signal(9));
     assert!(play.said().is_empty(), "the survivor gets time to finish");
     play.wait(Duration::from_millis(700));
-    let interrupted = Effect::Engines(cluster::Effect::Worker(0, ToWorker::Interrupt { task }));
-    assert!(play.effects.iter().any(|effect| format!("{effect:?}") == format!("{interrupted:?}")));
+    let interrupted = cluster::Effect::Worker(0, ToWorker::Interrupt { task });
+    assert!(
+        play.effects.iter().any(|effect| matches!(effect, Effect::Engines(effect) if *effect == interrupted))
+    );
     play.wait(Duration::from_millis(1200));
     let said = play.said();
     assert_eq!(said[0], "error EngineError: engine 1 on node (pid 101) was killed by signal 9 (SIGKILL)");
@@ -351,4 +353,20 @@ fn the_death_of_the_local_process_ends_its_cell_and_starts_another() {
     assert!(play.fanned_out().is_empty(), "shell requests wait for the new local process");
     play.local_hello();
     assert_eq!(play.fanned_out().len(), 1, "the engines were untouched");
+}
+
+#[test]
+fn a_call_that_was_withdrawn_ends_on_the_engines() {
+    let mut play = Play::new(1);
+    play.cell("if True:\n    %px wait()");
+    let parent = text(r#"{"msg_id": "m1", "msg_type": "execute_request"}"#);
+    let call =
+        FromLocal::Call { call: 3, magic: "px".to_owned(), line: "wait()".to_owned(), cell: None, parent };
+    play.on(Event::Local(call));
+    let (task, _) = play.fanned_out().remove(0);
+    play.on(Event::Local(FromLocal::Withdraw { call: 3 }));
+    let interrupted = cluster::Effect::Worker(0, ToWorker::Interrupt { task });
+    assert!(
+        play.effects.iter().any(|effect| matches!(effect, Effect::Engines(effect) if *effect == interrupted))
+    );
 }
