@@ -159,9 +159,15 @@ impl<T: Clone + PartialEq + Send + 'static> Capture<T> {
         if self.is_fork() {
             return write_directly(name, text);
         }
-        ffi::flush_c_output();
+        // `print` writes its text and its end as two pieces, and nothing of the same thread comes between them.
+        let is_end_of_print = text == "\n";
+        if !is_end_of_print {
+            ffi::flush_c_output();
+        }
         let mut buffer = lock(&self.buffer);
-        buffer.drain();
+        if !is_end_of_print {
+            buffer.drain();
+        }
         let tag = tag.unwrap_or_else(|| buffer.tag.clone());
         let timed = buffer.since.is_some();
         buffer.push(tag, name, text);
@@ -178,6 +184,9 @@ impl<T: Clone + PartialEq + Send + 'static> Capture<T> {
 impl<T: Clone + PartialEq> Buffer<T> {
     /// Takes what lies in the pipes now; what a fast writer adds meanwhile is left for the next time.
     fn drain(&mut self) {
+        if !self.is_text_waiting() {
+            return;
+        }
         let mut bytes = [0; 16 * 1024];
         let mut pipes = std::mem::take(&mut self.pipes);
         for pipe in &mut pipes {
@@ -192,6 +201,13 @@ impl<T: Clone + PartialEq> Buffer<T> {
         if self.bytes >= ENOUGH {
             self.hand_over();
         }
+    }
+
+    /// One system call for both pipes: this is asked at every write.
+    fn is_text_waiting(&self) -> bool {
+        let [out, err] = self.pipes.as_slice() else { return true };
+        let mut fds = [PollFd::new(&out.end, PollFlags::IN), PollFd::new(&err.end, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
     }
 
     /// Takes incomplete characters for what they are.

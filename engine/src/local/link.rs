@@ -133,15 +133,16 @@ impl Link {
         self.post(py, FromLocal::Message(message))
     }
 
-    /// Writes text to stdout (0) or stderr (1) for the request with this header.
+    /// Writes text to stdout (0) or stderr (1) for the request with this header; its length in characters.
     fn write(
         &self,
         py: Python<'_>,
         stream: u8,
         text: &Bound<'_, PyString>,
         parent: &Bound<'_, PyBytes>,
-    ) -> PyResult<()> {
+    ) -> PyResult<usize> {
         let name = if stream == 0 { StreamName::Stdout } else { StreamName::Stderr };
+        let length = text.len()?;
         // Lone surrogates are no characters: they are shown as U+FFFD.
         let lossy;
         let text = match text.to_str() {
@@ -159,7 +160,7 @@ impl Link {
                 self.capture.write_as(self.tag(parent), name, text);
             }
         });
-        Ok(())
+        Ok(length)
     }
 
     /// Sends all text that has been written, by Python, C and child processes.

@@ -48,6 +48,8 @@ class OutStream(TextIOBase):
         self._write = session.link.write
         self._drain = session.link.drain
         self._local = threading.local()
+        # Whether any thread ever had a hook: without one, a write is one call.
+        self._hooked = False
         self._in_child = False
         os.register_at_fork(after_in_child=self._enter_child)
         self._parent: ContextVar[tuple[dict[str, Any], bytes]] = ContextVar(f"{name}_parent")
@@ -61,23 +63,23 @@ class OutStream(TextIOBase):
 
     def write(self, string: str) -> int:
         """Write text; returns its length."""
-        if not isinstance(string, str):
-            raise TypeError(f"write() argument must be str, not {type(string)}")
-        if hooks := getattr(self._local, "hooks", None):
-            self._write_through(hooks, string)
-        else:
-            self._write(self._number, string, self._parent.get(self._last_parent)[1])
-        return len(string)
+        if self._hooked:
+            return self._write_through(string)
+        return self._write(self._number, string, self._parent.get(self._last_parent)[1])
 
-    def _write_through(self, hooks: list[Hook], string: str) -> None:
+    def _write_through(self, string: str) -> int:
         """Show the text to the hooks of this thread as a message, and send what they make of it."""
+        hooks = getattr(self._local, "hooks", None)
+        if not hooks:
+            return self._write(self._number, string, self._parent.get(self._last_parent)[1])
         message = self.session.msg("stream", {"name": self.name, "text": string}, parent=self.parent_header)
         for hook in hooks:
             changed = hook(message)
             if changed is None:
-                return
+                return len(string)
             message = changed
         self.session.send(self.pub_thread, message, ident=self.topic)
+        return len(string)
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Write each of `lines`."""
@@ -128,6 +130,7 @@ class OutStream(TextIOBase):
         if not hasattr(self._local, "hooks"):
             self._local.hooks = []
         self._local.hooks.append(hook)
+        self._hooked = True
 
     def unregister_hook(self, hook: Hook) -> bool:
         """Undo `register_hook`; returns whether it was registered."""
