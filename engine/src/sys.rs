@@ -60,8 +60,8 @@ pub(crate) fn python_main(
 pub(crate) struct Signals(OwnedFd);
 
 impl Signals {
-    /// Blocks these signals and opens a descriptor that yields them. Programs started by
-    /// [`std::process::Command`] begin with nothing blocked.
+    /// Blocks these signals and opens a descriptor that yields them. Programs started by [`spawn_tied`] begin
+    /// with nothing blocked.
     pub(crate) fn take(signals: &[Signal]) -> io::Result<Signals> {
         let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
         // SAFETY: the set is local and initialised before it is used; the mask is this thread's, and there is
@@ -102,13 +102,14 @@ impl std::os::fd::AsFd for Signals {
     }
 }
 
-/// Starts a program that gets `signal` when this process ends, however it ends.
+/// Starts a program that gets `signal` when this process ends, however it ends, and has no signal blocked.
 ///
 /// To be called from a process with one thread only: the signal comes when the *thread* that started ends.
 pub(crate) fn spawn_tied(command: &mut Command, signal: Signal) -> io::Result<Child> {
     let parent = rustix::process::getpid();
     let tie = move || {
         rustix::process::set_parent_process_death_signal(Some(signal))?;
+        unblock_signals();
         // The parent may have ended before the line above.
         if rustix::process::getppid() != Some(parent) {
             return Err(io::Error::other("the process that was starting it has ended"));
@@ -119,6 +120,16 @@ pub(crate) fn spawn_tied(command: &mut Command, signal: Signal) -> io::Result<Ch
     // after which the child ends, and this process has one thread, so no lock is held.
     unsafe { command.pre_exec(tie) };
     command.spawn()
+}
+
+/// Undoes [`Signals::take`] in a child: what is blocked would stay so in the next program.
+fn unblock_signals() {
+    let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the set is local and initialised before it is used; the mask is this thread's.
+    unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
+    }
 }
 
 /// Lets a program inherit a descriptor that other programs do not.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -103,11 +104,7 @@ class EngineShell(InteractiveShell):
 
     def _showtraceback(self, etype: type[BaseException], evalue: BaseException, stb: list[str]) -> None:
         self._show_former()
-        try:
-            text = str(evalue)
-        except Exception as error:
-            text = f"<{type(error).__name__} in str()>"
-        self.raised = Raised(etype.__name__, text, [str(line) for line in stb])
+        self.raised = Raised(etype.__name__, _text_of(evalue), [str(line) for line in stb])
 
     def run_task(self, code: str, store_history: bool) -> tuple[Raised | None, int]:
         """Run a cell.
@@ -133,8 +130,8 @@ class EngineShell(InteractiveShell):
 
     def describe(self, error: BaseException) -> Raised:
         """Return an exception that was not shown by IPython."""
-        lines = self.get_exception_only((type(error), error, None)).splitlines()
-        return Raised(type(error).__name__, str(error), lines)
+        lines = traceback.format_exception_only(error)
+        return Raised(type(error).__name__, _text_of(error), "".join(lines).splitlines())
 
     def _show_former(self) -> None:
         """Print an exception that was shown without ending the cell (a callback's, ``%tb``)."""
@@ -147,6 +144,14 @@ class EngineShell(InteractiveShell):
     ) -> None:
         data = text if isinstance(text, dict) else {"text/plain": text}
         self.payload_manager.write_payload({"source": "page", "data": data, "start": max(0, start)})
+
+
+def _text_of(error: BaseException) -> str:
+    """Return what an exception says, whatever its class makes of that."""
+    try:
+        return str(error)
+    except Exception as failure:
+        return f"<{type(failure).__name__} in str() of the exception>"
 
 
 def no_input(prompt: str = "") -> str:
