@@ -237,7 +237,8 @@ impl<T: Clone + PartialEq> Buffer<T> {
         for Piece { tag, name, text } in self.pending.drain(..) {
             let mut rest = text;
             while rest.len() > PIECE {
-                let tail = rest.split_off(rest.floor_char_boundary(PIECE));
+                let cut = (0..=PIECE).rev().find(|cut| rest.is_char_boundary(*cut)).unwrap_or(PIECE);
+                let tail = rest.split_off(cut);
                 (self.sink)(&tag, name, std::mem::replace(&mut rest, tail));
             }
             (self.sink)(&tag, name, rest);

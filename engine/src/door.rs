@@ -8,7 +8,7 @@
 //! **Invariant**: the role and its options reach Python as `sys.argv[1:]`, and are the same for both doors
 //! but for `--door`, which says which one it was.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};

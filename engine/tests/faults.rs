@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fabric::frame;
 use fabric::message::launcher::{FromLauncher, ToLauncher};
 use fabric::message::lifeline::{Ending, FromSupervisor, FromWorker, ToSupervisor, ToWorker};
-use harness::{DEADLINE, Engines, Heard, through_both_doors};
+use harness::{DEADLINE, Door, Engines, Heard, through_both_doors};
 
 fn exited(engines: &mut Engines) -> (u32, Ending, String) {
     engines.wait_for(|heard| match heard {
@@ -236,6 +236,23 @@ fn drop_all(mut engines: Engines) {
     for supervisor in engines.supervisors.values_mut() {
         let _ = frame::write(supervisor, &ToSupervisor::End);
     }
+}
+
+#[test]
+fn a_python_without_ipython_says_what_to_install() {
+    let bare = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new(harness::python())
+        .args(["-m", "venv", "--without-pip"])
+        .arg(bare.path())
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let python = bare.path().join("bin/python");
+    let mut engines = Engines::launch(1, Door::Extension, |config| config.python = python.clone());
+    let (_, ending, last_words) = exited(&mut engines);
+    assert_eq!(ending, Ending::Code(1));
+    let install = format!("{} -m pip install ipython", python.display());
+    assert!(last_words.contains(&install), "{last_words}");
 }
 
 #[test]

@@ -25,6 +25,9 @@ use crate::capture::Capture;
 use crate::farewell::FAREWELL;
 use crate::{ffi, threads};
 
+/// What a call returned, or what it raised.
+type Outcomes<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
+
 /// One rank's engine. There is one, made on the main thread; it lives as long as the process.
 #[pyclass(frozen, module = "_parallel_python")]
 pub(super) struct Engine {
@@ -154,7 +157,7 @@ impl Engine {
         task: TaskId,
         signals: &Bound<'py, PyModule>,
         ignore: &Bound<'py, PyAny>,
-    ) -> PyResult<(Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>)> {
+    ) -> PyResult<Outcomes<'py>> {
         let py = body.py();
         self.captured(py, |capture| capture.set_tag(task));
         signals.call_method1("signal", (libc::SIGINT, signals.getattr("default_int_handler")?))?;

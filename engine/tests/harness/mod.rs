@@ -8,7 +8,7 @@
 //! | `PARALLEL_PYTHON_TEST_PYTHON` | the engines' Python, with IPython and mpi4py; `mpiexec` lies beside it |
 //! | `PARALLEL_PYTHON_TEST_BIN` | the folder of the MPI plugins |
 
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::fs;
