@@ -91,6 +91,8 @@ pub(crate) struct Outcome {
     pub(crate) text: Vec<String>,
     /// Everything that was published, as (msg_type, content).
     pub(crate) published: Vec<(String, Value)>,
+    /// The calls that were given up.
+    pub(crate) withdrawn: Vec<u64>,
     /// The content of the reply.
     pub(crate) reply: Value,
 }
@@ -325,6 +327,7 @@ impl Local {
                 (self.next_count, self.failed) = (next_count, failed);
                 return true;
             }
+            FromLocal::Withdraw { call } => outcome.withdrawn.push(call),
             other => panic!("unexpected: {other:?}"),
         }
         false

@@ -95,6 +95,7 @@ fn wrong_words_and_interrupts() {
         local.send(&ToLocal::Interrupt);
         let outcome = local.finish(&msg_id);
         assert_eq!(outcome.reply["ename"], "KeyboardInterrupt");
+        assert_eq!(outcome.withdrawn, [call.call]);
         local.send(&ToLocal::Answer { call: call.call, answer: Answer::Done });
         assert_eq!(local.run("1").result(), "1");
     });

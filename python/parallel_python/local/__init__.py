@@ -34,8 +34,13 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from traceback import format_exception_only
+from typing import TYPE_CHECKING
 
 from _parallel_python import Link
+
+if TYPE_CHECKING:
+    from .app import LocalApp
 
 
 def main(options: dict[str, str]) -> None:
@@ -48,22 +53,37 @@ def main(options: dict[str, str]) -> None:
     """
     _lead_a_process_group()
     link = Link(int(options["link"]))
+    try:
+        app = _prepare(link)
+    except BaseException as error:
+        link.unfit(_reason(error))
+        raise SystemExit(1) from error
+    link.hello(platform.python_version(), app.kernel_info())
+    app.start()
+
+
+def _prepare(link: Link) -> LocalApp:
+    """Make the shell ready for its first cell."""
     setup = link.setup()
     # ipykernel must not be imported before it has been checked.
-    from .requirements import Unfit, check
+    from .requirements import check
 
-    try:
-        check()
-    except Unfit as unfit:
-        link.unfit(str(unfit))
-        raise SystemExit(1) from None
+    check()
     from .app import LocalApp
 
     app = LocalApp.instance(link=link, setup=setup)
     app.initialize([])
-    link.hello(platform.python_version(), app.kernel_info())
-    app.start()
-    sys.exit(app.exit_status)
+    return app
+
+
+def _reason(error: BaseException) -> str:
+    """Say to the user why there is no shell."""
+    from .requirements import Unfit
+
+    if isinstance(error, Unfit):
+        return str(error)
+    what = "".join(format_exception_only(error)).strip()
+    return f"the Python `{sys.executable}` could not start its shell: {what}; the kernel's log says more"
 
 
 def _lead_a_process_group() -> None:

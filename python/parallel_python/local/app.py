@@ -27,7 +27,7 @@ from traitlets.utils.importstring import import_item
 
 from .channels import CONTROL, STDIN, Channel, IopubChannel, Parts, ShellChannel
 from .debugging import DebugpyStream, DebugShell
-from .history import record
+from .history import record, write_beside
 from .kernel import LocalKernel, Request
 from .magics import Spec, register
 from .session import RustSession
@@ -44,14 +44,11 @@ class LocalApp(IPKernelApp):
         The link to the kernel process.
     setup : tuple
         Session id, connection file and magics, as the kernel sent them.
-    exit_status : int
-        What the process ends with.
     """
 
     link: Link = AnyTrait()
     setup: tuple[str, str, list[Spec]] = AnyTrait()
     classes: ClassVar[list[type]] = [LocalKernel, *IPKernelApp.classes[1:]]
-    exit_status = 0
 
     def init_connection_file(self) -> None:
         """Note where the connection file is; the kernel process owns it."""
@@ -113,6 +110,8 @@ class LocalApp(IPKernelApp):
         for handler in self.log.handlers:
             if isinstance(handler, StreamHandler):
                 handler.setStream(log)
+        # traitlets leaves it to the handlers to drop records, after each has been made: four for every cell.
+        self.log.setLevel(self.log_level)
 
     def init_kernel(self) -> None:
         """Make the kernel and its shell."""
@@ -133,6 +132,7 @@ class LocalApp(IPKernelApp):
             profile_dir=self.profile_dir,
             user_ns=self.user_ns,
         )
+        write_beside(self.kernel.shell.history_manager)
         self.kernel.record_ports({f"{name}_port": port for name, port in self._ports.items()})
         self.shell_channel_thread.serve_with(self.kernel)
         self.displayhook.get_execution_count = lambda: self.kernel.execution_count

@@ -1,10 +1,15 @@
-"""Cells that ran on the engines, in the history of the notebook's own shell.
+"""The history of the notebook's own shell: cells that ran on the engines are in it too.
 
-**Invariant**: ``In[n]`` is the cell with execution count n, wherever it ran.
+**Invariants**: ``In[n]`` is the cell with execution count n, wherever it ran. No cell waits for the disk.
 """
 
 from __future__ import annotations
 
+import threading
+from contextlib import nullcontext
+from typing import Any
+
+from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
 
 
@@ -31,3 +36,38 @@ def record(shell: InteractiveShell, code: str, count: int) -> None:
         hist.extend([""] * (count - len(hist)))
     history.store_inputs(count, transformed, code)
     shell.execution_count = count + 1
+
+
+def write_beside(history: HistoryManager) -> None:
+    """Have the database written without a lock that the next cell waits for.
+
+    IPython writes in a thread of its own, but keeps the cache locked until the disk has it: in a notebook
+    that is run as a whole, each cell waits for the one before to be on the disk.
+    """
+    writing = threading.Lock()
+
+    def writeout_cache(conn: Any = None) -> None:
+        # Whoever comes second finds on the disk what the first has taken.
+        with writing:
+            _Batch(history).writeout_cache(conn)
+
+    history.writeout_cache = writeout_cache
+
+
+class _Batch:
+    """What waits to be written, taken out of a `HistoryManager`; the code that writes it takes it for one."""
+
+    def __init__(self, history: HistoryManager) -> None:
+        self._history = history
+        with history.db_input_cache_lock:
+            self.db_input_cache, history.db_input_cache = history.db_input_cache, []
+        with history.db_output_cache_lock:
+            self.db_output_cache, history.db_output_cache = history.db_output_cache, []
+        self.db_input_cache_lock = self.db_output_cache_lock = nullcontext()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._history, name)
+
+    writeout_cache = HistoryManager.writeout_cache
+    _writeout_input_cache = HistoryManager._writeout_input_cache
+    _writeout_output_cache = HistoryManager._writeout_output_cache

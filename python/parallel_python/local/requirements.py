@@ -51,7 +51,13 @@ LEANED_ON: dict[str, tuple[str, ...]] = {
     "ipykernel.subshell_manager": ("UnknownSubshellError",),
     "ipykernel.thread": ("BaseThread.io_loop", "BaseThread.stop", "CONTROL_THREAD_NAME"),
     "ipykernel.zmqshell": ("ZMQInteractiveShell",),
+    "jupyter_client.jsonutil": ("json_default",),
     "jupyter_client.session": ("Message", "Session", "extract_header", "json_packer", "json_unpacker"),
+    "IPython.core.history": (
+        "HistoryManager._writeout_input_cache",
+        "HistoryManager._writeout_output_cache",
+        "HistoryManager.writeout_cache",
+    ),
     "IPython.core.magic": ("MAGIC_NO_VAR_EXPAND_ATTR",),
 }
 

@@ -11,14 +11,30 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from json import JSONEncoder
 from typing import Any
 
+from jupyter_client.jsonutil import json_default
 from jupyter_client.session import Message, Session, json_packer, json_unpacker
 from traitlets import Any as AnyTrait
 
 from .channels import Channel, Parts
 
 PROTOCOL_VERSION = "5.5"
+
+_encoder = JSONEncoder(default=json_default, ensure_ascii=False, allow_nan=False)
+
+
+def pack(value: Any) -> bytes:
+    """Return a value as JSON; as jupyter_client's `json_packer`, without a new encoder each time."""
+    if value == {}:
+        return b"{}"
+    try:
+        return _encoder.encode(value).encode()
+    except (TypeError, ValueError):
+        # This one tries harder, and warns.
+        packed: bytes = json_packer(value)
+        return packed
 
 
 class Header(dict[str, Any]):
@@ -63,7 +79,7 @@ def header_bytes(message_or_header: dict[str, Any] | None) -> bytes:
         return b"{}"
     header = message_or_header.get("header", message_or_header)
     raw = getattr(header, "raw", None)
-    return json_packer(header) if raw is None else raw
+    return pack(header) if raw is None else raw
 
 
 class RustSession(Session):
@@ -84,7 +100,7 @@ class RustSession(Session):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # The kernel reads JSON, whatever the user's configuration says of other packers.
-        self.pack, self.unpack = json_packer, json_unpacker
+        self.pack, self.unpack = pack, json_unpacker
 
     def msg_header(self, msg_type: str) -> dict[str, Any]:
         """Create a header for a message type, of the protocol version that the kernel speaks."""
