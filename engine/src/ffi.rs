@@ -68,6 +68,13 @@ pub(crate) fn exit_now(status: c_int) -> ! {
     unsafe { libc::_exit(status) }
 }
 
+/// Ends the process after the exit handlers of C code.
+pub(crate) fn exit(status: c_int) -> ! {
+    // SAFETY: called from the main thread, once. Threads of user code may still run, as in any program that
+    // returns from `main` without waiting for them.
+    unsafe { libc::exit(status) }
+}
+
 /// Takes over a descriptor that this process was started with.
 ///
 /// # Errors

@@ -255,18 +255,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Leaves the world in good order, if MPI still is: whether it was.
-    fn leave(&self, py: Python<'_>) -> bool {
+    /// Leaves the world in good order, if MPI still is, and ends the process.
+    fn leave(&self, py: Python<'_>) {
         self.flush(py);
-        py.detach(|| {
-            let comm = self.comm.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let Some(comm) = comm else { return false };
-            let fabric = comm.stop();
-            if self.link.is_rescue() || fabric.finalize().is_err() {
-                return false;
-            }
-            self.faults.as_ref().is_some_and(|mut file| file.write_all(FAREWELL).is_ok())
-        })
+        if py.detach(|| self.finalize()) {
+            // MPICH takes leave of its launcher in an exit handler of C's, and the launcher kills the other
+            // ranks when that is left out.
+            ffi::exit(0);
+        }
+        ffi::exit_now(0)
     }
 }
 
@@ -305,6 +302,17 @@ impl Engine {
             faults,
             sockets,
         })
+    }
+
+    /// Finalises MPI and tells the supervisor so: whether that went well.
+    fn finalize(&self) -> bool {
+        let comm = self.comm.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(comm) = comm else { return false };
+        let fabric = comm.stop();
+        if self.link.is_rescue() || fabric.finalize().is_err() {
+            return false;
+        }
+        self.faults.as_ref().is_some_and(|mut file| file.write_all(FAREWELL).is_ok())
     }
 
     /// Reports an event of the task that runs, or that ran last, after what was written before it.

@@ -35,6 +35,7 @@ pub(super) fn listen(
                 link.begin_rescue();
                 drop(tasks.send(task));
             }
+            ToWorker::Lost { ranks } => link.lose(&ranks),
             ToWorker::Quit => {
                 link.quit();
                 drop(tasks.send(wake()));

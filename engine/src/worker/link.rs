@@ -9,6 +9,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use fabric::comm::Outbox;
 use fabric::frame::{self, FrameError};
+use fabric::message::Rank;
 use fabric::message::lifeline::{FromWorker, Hello, Status};
 use fabric::message::report::{Event, Report};
 use fabric::message::task::TaskId;
@@ -75,6 +76,16 @@ impl Link {
     /// From now on reports take the lifeline.
     pub(super) fn begin_rescue(&self) {
         self.rescue.store(true, Ordering::SeqCst);
+    }
+
+    /// These ranks have died. Without rank 0 there is no gateway, so reports take the lifeline.
+    pub(super) fn lose(&self, ranks: &[Rank]) {
+        if ranks.contains(&0) {
+            self.begin_rescue();
+        }
+        if let Some(outbox) = self.outbox.get() {
+            outbox.lose(ranks);
+        }
     }
 
     /// Whether MPI is out of order.

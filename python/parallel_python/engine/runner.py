@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import signal
 import sys
 import time
@@ -51,6 +50,4 @@ class Runner:
             atexit._run_exitfuncs()
             sys.stdout.flush()
         finally:
-            # Without a farewell to the supervisor the exit code says nothing, so it need not.
             self.engine.leave()
-            os._exit(0)
