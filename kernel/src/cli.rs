@@ -52,6 +52,18 @@ pub struct KernelOptions {
     /// the Python, else on PATH].
     #[arg(long, value_name = "CMD ARGS", env = "PARALLEL_PYTHON_MPIEXEC")]
     mpiexec: Option<String>,
+    /// How to enter Python.
+    #[arg(long, value_enum, default_value = "auto", env = "PARALLEL_PYTHON_DOOR", hide = true)]
+    pub door: Door,
+}
+
+/// How processes enter Python.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Door {
+    /// Embed it where it has a shared library, else as `extension`.
+    Auto,
+    /// Have its own executable load the engine as an extension module.
+    Extension,
 }
 
 impl KernelOptions {

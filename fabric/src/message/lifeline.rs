@@ -94,6 +94,11 @@ pub enum ToWorker {
     Stack,
     /// Run a task that cannot be fanned out over MPI (rescue mode).
     Task(Task),
+    /// These ranks have died: send them nothing over MPI and wait for none of them.
+    Lost {
+        /// The dead ranks.
+        ranks: Vec<Rank>,
+    },
     /// Finalise MPI and end.
     Quit,
 }

@@ -121,6 +121,10 @@ impl Cluster {
         if let Some(gateway) = self.gateway {
             out.effects.push(Effect::Gateway(gateway, ToGateway::Lost { ranks: vec![rank] }));
         }
+        // The gateway tells the others what it knows over MPI; its own death they learn here.
+        for engine in self.engines.values().filter(|engine| engine.lives()) {
+            out.effects.push(Effect::Worker(engine.link, ToWorker::Lost { ranks: vec![rank] }));
+        }
         let concerned = self.flights.iter_mut().filter(|(_, flight)| flight.waiting.contains(&rank));
         let mut tasks = Vec::new();
         for (task, flight) in concerned {

@@ -167,6 +167,12 @@ impl Cluster {
         self.engines.values()
     }
 
+    /// Whether an engine's connection has closed and it is not known yet how it ended.
+    #[must_use]
+    pub fn is_uncertain(&self) -> bool {
+        self.engines.values().any(|engine| matches!(engine.state, State::Vanished { .. }))
+    }
+
     /// The task an engine runs.
     #[must_use]
     pub fn running(&self, rank: Rank) -> Option<&Flight> {

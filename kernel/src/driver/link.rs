@@ -69,9 +69,11 @@ impl Reader {
             if let Some(message) = self.frames.next()? {
                 return Ok(Some(message));
             }
-            match self.stream.read(&mut piece).await.context("reading from a process of ours")? {
-                0 => return Ok(None),
-                count => self.frames.extend(&piece[..count]),
+            match self.stream.read(&mut piece).await {
+                // A process that was killed with something unread resets the connection.
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Ok(None),
+                Ok(0) => return Ok(None),
+                read => self.frames.extend(&piece[..read.context("reading from a process of ours")?]),
             }
         }
     }

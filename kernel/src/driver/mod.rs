@@ -22,7 +22,7 @@ use fabric::message::local::ToLocal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::cli::KernelOptions;
+use crate::cli::{Door, KernelOptions};
 use crate::cluster;
 use crate::cluster::{LinkId, SetId};
 use crate::connection::ConnectionFile;
@@ -64,7 +64,10 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
     let (inputs, mut from_engines) = mpsc::channel(WAITING); // engine links, launcher → loop
     let session_id = uuid::Uuid::new_v4().to_string();
     let sockets = Sockets::bind(&file, &session_id, &requests).await?;
-    let python = Python::ask(&options.python()).await;
+    let mut python = Python::ask(&options.python()).await;
+    if let (Ok(python), Door::Extension) = (&mut python, options.door) {
+        python.libpython = None;
+    }
     let mut machine = Machine {
         settings: python.map(|python| Settings { python, mpiexec: options.mpiexec(), size: options.size() }),
         setup: ToLocal::Setup {

@@ -86,6 +86,9 @@ pub enum Effect {
     Exit,
 }
 
+/// How many ended tasks are remembered for late output.
+const REMEMBERED: usize = 16;
+
 /// What every part of the session needs to act.
 pub(crate) struct Desk {
     composer: Composer,
@@ -93,6 +96,8 @@ pub(crate) struct Desk {
     autopx: bool,
     /// Tasks whose cell does not wait for them, on their way to the background.
     detached: Vec<TaskRun>,
+    /// The last tasks that ended, because threads and children they left may still write.
+    finished: VecDeque<TaskRun>,
     effects: Vec<Effect>,
     notices: VecDeque<Notice>,
 }
@@ -105,6 +110,14 @@ impl Desk {
     fn stream(&mut self, name: &str, text: &str, parent: &Json) {
         let message = self.composer.stream(name, text, parent);
         self.send(message);
+    }
+
+    /// A task has ended; its late output will find it.
+    fn remember(&mut self, task: TaskRun) {
+        self.finished.push_back(task);
+        if self.finished.len() > REMEMBERED {
+            self.finished.pop_front();
+        }
     }
 
     /// Has the cluster do something and takes in what comes of it.
@@ -155,6 +168,7 @@ impl Session {
             cluster: Cluster::default(),
             autopx: false,
             detached: Vec::new(),
+            finished: VecDeque::new(),
             effects: Vec::new(),
             notices: VecDeque::new(),
         };
@@ -202,9 +216,11 @@ impl Session {
         for run in &mut self.runs {
             run.tick(&mut self.desk, now);
         }
-        for task in &mut self.background {
+        let mut finished = std::mem::take(&mut self.desk.finished);
+        for task in self.background.iter_mut().chain(&mut finished) {
             task.tick(&mut self.desk, now);
         }
+        self.desk.finished = finished;
         self.settle(now)
     }
 
@@ -212,7 +228,7 @@ impl Session {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let runs = self.runs.iter().filter_map(Run::deadline);
-        let tasks = self.background.iter().filter_map(TaskRun::deadline);
+        let tasks = self.background.iter().chain(&self.desk.finished).filter_map(TaskRun::deadline);
         runs.chain(tasks).chain(self.desk.cluster.deadline()).chain(self.ending).min()
     }
 
@@ -232,8 +248,9 @@ impl Session {
     }
 
     fn notice(&mut self, notice: Notice, now: Instant) {
+        let mut finished = std::mem::take(&mut self.desk.finished);
         let runs = self.runs.iter_mut().filter_map(Run::task_mut);
-        let mut tasks = runs.chain(&mut self.background);
+        let mut tasks = runs.chain(&mut self.background).chain(&mut finished);
         match notice {
             Notice::Report { task, rank, event } => {
                 if let Some(running) = tasks.find(|running| running.id() == task) {
@@ -253,6 +270,7 @@ impl Session {
             Notice::Status(rank) => self.runs.iter_mut().for_each(|run| run.status(rank)),
             Notice::Phase => {}
         }
+        self.desk.finished = finished;
         let desk = &mut self.desk;
         self.background.retain_mut(|task| !task.finish_in_background(desk));
     }

@@ -161,6 +161,11 @@ impl Run {
                         self.active = Active::Engines { since, told, px };
                         return Progress::Waiting;
                     }
+                    // Who is dead, and of what, is known in a moment.
+                    Phase::Up if desk.cluster.is_uncertain() => {
+                        self.active = Active::Engines { since, told, px };
+                        return Progress::Waiting;
+                    }
                     Phase::Failed { reason } => self.failure = Some(Failure::engines(reason.clone())),
                     Phase::Off if px.is_some() => {
                         self.failure = Some(Failure::engines(NO_ENGINES.to_owned()))
@@ -178,6 +183,7 @@ impl Run {
                 Active::Task(mut task) => {
                     self.payloads.append(&mut task.payloads);
                     self.failure = task.failure();
+                    desk.remember(*task);
                 }
                 Active::Table { until, waiting } if !waiting.is_empty() => {
                     self.active = Active::Table { until, waiting };
@@ -207,7 +213,7 @@ impl Run {
     fn begin(&mut self, step: Step, desk: &mut Desk, now: Instant) {
         match step {
             Step::Px(px) => match desk.cluster.phase() {
-                Phase::Up => self.fan_out(px, desk, now),
+                Phase::Up if !desk.cluster.is_uncertain() => self.fan_out(px, desk, now),
                 Phase::Failed { reason } => self.failure = Some(Failure::engines(reason.clone())),
                 phase => {
                     if matches!(phase, Phase::Off) {

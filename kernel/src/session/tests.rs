@@ -356,6 +356,28 @@ fn the_death_of_the_local_process_ends_its_cell_and_starts_another() {
 }
 
 #[test]
+fn late_output_of_a_task_is_shown_in_its_cell() {
+    let mut play = Play::new(1);
+    play.cell("%px thread()");
+    let (task, _) = play.fanned_out().remove(0);
+    play.done(task, 0, Outcome::Ok);
+    play.said();
+    play.report(task, 0, output("late\n"));
+    play.wait(Duration::from_secs(1));
+    assert_eq!(play.said(), ["stdout [stdout:0] late\n"]);
+}
+
+#[test]
+fn a_cell_waits_a_moment_to_know_how_an_engine_ended() {
+    let mut play = Play::new(2);
+    play.on(Event::Engines { set: 1, event: cluster::Event::Closed { link: 1 } });
+    play.cell("%px 1");
+    play.said();
+    play.dies(1, Ending::Signal(9));
+    assert!(play.said()[0].contains("was killed by signal 9 (SIGKILL)"));
+}
+
+#[test]
 fn a_call_that_was_withdrawn_ends_on_the_engines() {
     let mut play = Play::new(1);
     play.cell("if True:\n    %px wait()");
