@@ -46,7 +46,7 @@ lab: build
 	$(bin)/jupyter lab docs/tutorial.ipynb $(as_root) $(LAB)
 
 test: build
-	$(CARGO) test $(CARGO_FLAGS)
+	$(CARGO) test --release $(CARGO_FLAGS)
 	$(bin)/python -m pytest $(TESTS)
 
 build: venv

@@ -14,6 +14,7 @@ mod engines;
 mod link;
 mod local;
 mod mpi;
+mod parent;
 mod python;
 
 use std::time::Instant;
@@ -83,6 +84,8 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
     };
     let mut session = Session::new(session_id, options.lazy());
     let mut effects = session.begin(Instant::now());
+    let mut parent = std::pin::pin!(parent::gone());
+    let mut orphaned = false;
     loop {
         for effect in effects.drain(..) {
             if matches!(effect, Effect::Exit) {
@@ -96,6 +99,10 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
             Some(event) = from_clients.recv() => Some(Input::Event(event)),
             Some(input) = from_engines.recv() => Some(input),
             event = signals.next() => Some(Input::Event(event)),
+            () = &mut parent, if !orphaned => {
+                orphaned = true;
+                Some(Input::Event(Event::Terminated))
+            }
             () = until(deadline) => None,
         };
         let now = Instant::now();
