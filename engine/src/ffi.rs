@@ -105,3 +105,13 @@ pub(crate) fn is_handled(signal: c_int) -> bool {
     };
     handler != libc::SIG_DFL && handler != libc::SIG_IGN
 }
+
+/// Keeps every open descriptor above the standard three from programs that are started from here on.
+pub(crate) fn close_all_on_exec() {
+    for entry in std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten() {
+        if let Some(number @ 3..) = entry.file_name().to_str().and_then(|name| name.parse::<c_int>().ok()) {
+            // SAFETY: only a number is passed; one that was closed meanwhile is refused.
+            unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
+}

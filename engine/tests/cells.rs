@@ -162,6 +162,7 @@ fn the_environment_is_the_users() {
     let code = "import os\nprint(sorted(n for n in os.environ if n.startswith(('PMI', 'HYD', 'OMPI', 'MPI'))))\n\
                 print(os.environ['PARALLEL_PYTHON_RESTORED'], os.environ['OMP_NUM_THREADS'], os.getcwd())";
     assert_eq!(stdout(engines, code), "[]\nyes 1 /tmp\n");
+    assert_eq!(stdout(engines, "!ls /proc/self/fd | wc -l"), "4\n", "descriptors 0, 1, 2 and that of ls");
     let code = "print(__import__('sys').executable)";
     assert_eq!(stdout(engines, code), format!("{}\n", harness::python().display()));
 }

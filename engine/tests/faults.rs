@@ -94,11 +94,8 @@ fn an_interrupt_reaches_the_task_that_was_meant() {
                 engines.tell(rank, &ToWorker::Interrupt { task });
             }
             for ran in engines.collect(task) {
-                assert_eq!(
-                    ran.raised.map(|raised| raised.ename).as_deref(),
-                    Some("KeyboardInterrupt"),
-                    "{code}"
-                );
+                let ename = ran.raised.as_ref().map(|raised| raised.ename.as_str());
+                assert_eq!(ename, Some("KeyboardInterrupt"), "{code}: {ran:?}");
             }
             assert!(begun.elapsed() < Duration::from_secs(3), "{code}: {:?}", begun.elapsed());
             // One that comes too late, and one for a task that has not begun.

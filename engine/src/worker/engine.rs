@@ -287,6 +287,8 @@ impl Engine {
         })?;
         let world = world::enter(&set, sender)?;
         sockets.extend(world.gateway);
+        // Launchers hand descriptors to ranks that no process of a cell should hold open.
+        ffi::close_all_on_exec();
         link.set_outbox(world.outbox);
         Ok(Engine {
             set,
