@@ -12,8 +12,8 @@ use rustix::event::{EventfdFlags, eventfd};
 
 /// One thing for Python to do.
 pub(super) enum Item {
-    /// A client's message and what routed it.
-    Message { message: Message, msg_id: String },
+    /// A client's message; `in_turn` says whether the main shell's next request waits for it.
+    Message { message: Message, msg_id: String, in_turn: bool },
     /// A shell message of which Python must find out whose it is.
     Astray { message: Message, msg_id: String },
     /// A cell that ran on the engines.
@@ -94,8 +94,8 @@ impl Inbox {
     fn take<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let tuple = match self.queue.take() {
             None => return Ok(None),
-            Some(Item::Message { message, msg_id }) => {
-                ("message", parts(py, &message)?, msg_id).into_pyobject(py)?.into_any()
+            Some(Item::Message { message, msg_id, in_turn }) => {
+                ("message", parts(py, &message)?, msg_id, in_turn).into_pyobject(py)?.into_any()
             }
             Some(Item::Astray { message, msg_id }) => {
                 ("astray", parts(py, &message)?, msg_id).into_pyobject(py)?.into_any()

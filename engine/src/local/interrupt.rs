@@ -16,13 +16,13 @@ pub(super) struct Interrupt {
 
 #[derive(Default)]
 struct State {
-    /// Requests of the main shell that are not finished.
+    /// Requests of the main shell that are not finished; there is one at a time.
     open: usize,
     /// User code runs.
     armed: bool,
-    /// The first open request was interrupted before its code began.
+    /// The open request was interrupted before its code began.
     early: bool,
-    /// The code of the first open request has been armed before.
+    /// The code of the open request has begun.
     begun: bool,
 }
 
@@ -34,14 +34,16 @@ impl Interrupt {
 
     /// A request for the main shell has come.
     pub(super) fn opened(&self) {
-        self.state().open += 1;
+        let mut state = self.state();
+        state.open += 1;
+        (state.early, state.begun) = (false, false);
     }
 
     /// A request of the main shell is over.
     pub(super) fn finished(&self) {
         let mut state = self.state();
         state.open = state.open.saturating_sub(1);
-        (state.armed, state.early, state.begun) = (false, false, false);
+        state.early = false;
     }
 
     /// User code begins; tells whether it is interrupted already.

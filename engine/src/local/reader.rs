@@ -87,11 +87,11 @@ impl Routes {
         let Routing { msg_id, msg_type, subshell } = Routing::of(&message);
         match channel {
             Channel::Shell => {
-                let comm = matches!(msg_type.as_str(), "comm_msg" | "comm_close");
+                let comm = msg_type.starts_with("comm_") && !msg_type.ends_with("_request");
                 self.deliver_to_shell(subshell.as_deref(), comm, message, msg_id);
             }
-            Channel::Control => self.control.push(Item::Message { message, msg_id }),
-            Channel::Stdin => self.stdin.push(Item::Message { message, msg_id }),
+            Channel::Control => self.control.push(Item::Message { message, msg_id, in_turn: false }),
+            Channel::Stdin => self.stdin.push(Item::Message { message, msg_id, in_turn: false }),
             // The kernel publishes; nothing is published to it.
             Channel::Iopub => {}
         }
@@ -104,10 +104,12 @@ impl Routes {
         let queue = subshell.map_or(Some(&self.main), |id| subshells.get(id));
         match queue {
             Some(queue) if !comm || subshells.is_empty() => {
-                if subshell.is_none() {
+                // A comm's messages may come while a cell runs, which may be waiting for one of them.
+                let in_turn = subshell.is_none() && !comm;
+                if in_turn {
                     self.interrupt.opened();
                 }
-                queue.push(Item::Message { message, msg_id });
+                queue.push(Item::Message { message, msg_id, in_turn });
             }
             _ => self.control.push(Item::Astray { message, msg_id }),
         }

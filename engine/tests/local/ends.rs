@@ -1,5 +1,6 @@
 //! How the process ends, and when it does not begin.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 use std::time::Duration;
 
@@ -72,6 +73,16 @@ fn the_end_of_a_process_is_as_it_was_asked_for() {
         let outcome = local.run("quit");
         assert_eq!(outcome.reply["payload"][0]["source"], "ask_exit");
         assert!(local.wait_for_end(10 * SECOND).is_some_and(|status| status.success()));
+    });
+}
+
+#[test]
+fn a_crash_names_its_line() {
+    through_both_doors(|mut local| {
+        local.begin("import ctypes\ndef fatal():\n    ctypes.string_at(0)\nfatal()");
+        assert!(local.wait_for_end(10 * SECOND).is_some_and(|status| status.signal() == Some(11)));
+        let log = local.log();
+        assert!(log.contains("Segmentation fault") && log.contains("in fatal"), "{log}");
     });
 }
 

@@ -131,7 +131,10 @@ impl Local {
             command.arg("--libpython").arg(libpython()?);
         }
         command.env("IPYTHONDIR", home.path()).env_remove("JPY_PARENT_PID").current_dir(home.path());
-        let child = command.stdin(Stdio::from(OwnedFd::from(theirs))).spawn().unwrap();
+        // A file, so that the log is there after a crash, and nobody has to read it meanwhile.
+        let log = std::fs::File::create(home.path().join("log")).unwrap();
+        command.stdin(Stdio::from(OwnedFd::from(theirs))).stderr(Stdio::from(log));
+        let child = command.spawn().unwrap();
         drop(command);
         let mut reading = link.try_clone().unwrap();
         let (sender, incoming) = channel();
@@ -168,6 +171,11 @@ impl Local {
 
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
+    }
+
+    /// What the process has written to its standard error, not counting what was captured.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.home.path().join("log")).unwrap()
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -336,6 +344,9 @@ impl Local {
 
 impl Drop for Local {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the log of the process:\n{}", self.log());
+        }
         let _ = self.link.shutdown(std::net::Shutdown::Both);
         if self.wait_for_end(Duration::from_secs(5)).is_none() {
             let _ = self.child.kill();

@@ -1,5 +1,6 @@
 //! Requests beside cells.
 
+use fabric::message::local::FromLocal;
 use serde_json::{Value, json};
 
 use crate::harness::through_both_doors;
@@ -66,6 +67,43 @@ fn comms() {
         assert_eq!(outcome.of("comm_msg")[0]["data"], json!({"back": 1}));
         assert_eq!(local.run("got").result(), "[{'value': 5}]");
         local.ask("comm_close", &json!({"comm_id": "c1", "data": {}}));
+    });
+}
+
+#[test]
+fn a_cell_that_awaits_gets_a_comms_message() {
+    through_both_doors(|mut local| {
+        let waiting = local.begin(
+            "import asyncio, comm\n\
+             reply = asyncio.get_running_loop().create_future()\n\
+             widget = comm.create_comm(target_name='test', comm_id='w')\n\
+             widget.on_msg(lambda m: reply.set_result(m['content']['data']))\n\
+             print('ready', flush=True)\n\
+             await asyncio.wait_for(reply, 30)",
+        );
+        let mut outcome = crate::harness::Outcome::default();
+        while outcome.text.is_empty() {
+            assert!(!local.step(&waiting, &mut outcome));
+        }
+        let shell = fabric::message::local::Channel::Shell;
+        let comm = local.request(shell, "comm_msg", &json!({"comm_id": "w", "data": {"value": 7}}));
+        let mut ended = Vec::new();
+        let mut result = Value::Null;
+        while ended.len() < 2 {
+            match local.receive() {
+                FromLocal::Finished { msg_id, .. } => ended.push(msg_id),
+                FromLocal::Message(message) => {
+                    let content: Value = serde_json::from_slice(&message.content).unwrap();
+                    if content["data"]["text/plain"].is_string() {
+                        assert_eq!(crate::harness::parent_id(&message.parent), waiting);
+                        result = content["data"]["text/plain"].clone();
+                    }
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(ended, [comm, waiting]);
+        assert_eq!(result, "{'value': 7}");
     });
 }
 

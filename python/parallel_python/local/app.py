@@ -7,6 +7,7 @@ sockets, heartbeat, connection file and the watch on the parent process are the 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import json
 import os
 import signal
@@ -103,6 +104,14 @@ class LocalApp(IPKernelApp):
         self.displayhook = import_item(str(self.displayhook_class))(self.session, self.iopub_socket)
         sys.displayhook = self.displayhook
         self.patch_io()
+        self._note_faults()
+
+    def _note_faults(self) -> None:
+        """Have a crash say which Python line it was to the log: the notebook's pipes end with the process."""
+        log = self.link.log_descriptor()
+        enable = faulthandler.enable
+        faulthandler.enable = lambda file=log, *args, **kwargs: enable(file, *args, **kwargs)
+        faulthandler.enable()
 
     def _keep_log_apart(self) -> None:
         """Have the log go where standard error went before the capture, and not into the notebook."""
@@ -174,8 +183,8 @@ class LocalApp(IPKernelApp):
         """Begin with what waits for the main shell."""
         while (item := self.shell_inbox.take()) is not None:
             match item:
-                case ("message", parts, msg_id):
-                    self.kernel.serve(Request(parts, msg_id, in_turn=True), self._context)
+                case ("message", parts, msg_id, in_turn):
+                    self.kernel.serve(Request(parts, msg_id, in_turn=in_turn), self._context)
                 case ("record", code, count):
                     record(self.kernel.shell, code, count)
                 case ("quit",):
@@ -192,7 +201,7 @@ class LocalApp(IPKernelApp):
         """Begin with what waits on the control channel; runs in the control thread."""
         while (item := self.control_inbox.take()) is not None:
             match item:
-                case ("message", parts, msg_id):
+                case ("message", parts, msg_id, _):
                     task = asyncio.get_running_loop().create_task(self.kernel.serve_control(parts, msg_id))
                     self._control_tasks.add(task)
                     task.add_done_callback(self._control_tasks.discard)

@@ -48,7 +48,7 @@ class Subshell(BaseThread):
     def serve_waiting(self) -> None:
         """Begin with every request that waits."""
         while (item := self.inbox.take()) is not None:
-            _, parts, msg_id = item
+            _, parts, msg_id, _ = item
             self.kernel.serve(Request(parts, msg_id, self.subshell_id), self._context)
 
     def serve_from_elsewhere(self, request: Request) -> None:
@@ -135,7 +135,7 @@ class Subshells:
             del self._subshells[subshell_id]
         # It stopped without looking at these.
         while (item := subshell.inbox.take()) is not None:
-            _, parts, msg_id = item
+            _, parts, msg_id, _ = item
             self._kernel.refuse(parts, msg_id, UnknownSubshellError(subshell_id))
 
     def get(self, subshell_id: str) -> Subshell:
