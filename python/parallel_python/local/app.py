@@ -20,7 +20,6 @@ from typing import Any, ClassVar
 from _parallel_python import Link
 from ipykernel.control import ControlThread
 from ipykernel.kernelapp import IPKernelApp
-from ipykernel.subshell_manager import UnknownSubshellError
 from jupyter_client.session import json_packer
 from tornado.ioloop import IOLoop
 from traitlets import Any as AnyTrait
@@ -33,7 +32,7 @@ from .kernel import LocalKernel, Request
 from .magics import Spec, register
 from .session import RustSession
 from .stream import OutStream
-from .subshells import Subshells
+from .subshells import Subshells, UnknownSubshellError
 
 
 class LocalApp(IPKernelApp):

@@ -15,7 +15,6 @@ from typing import Any
 
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.jsonutil import json_clean
-from ipykernel.subshell_manager import UnknownSubshellError
 from jupyter_client.session import json_unpacker
 from traitlets import Any as AnyTrait
 from traitlets import Float
@@ -128,10 +127,9 @@ class LocalKernel(IPythonKernel):
         if not request.replied:
             self._reply_in_place(self.control_stream, request, problem)
 
-    def refuse(self, parts: Parts, msg_id: str, error: UnknownSubshellError) -> None:
+    def refuse(self, parts: Parts, msg_id: str, error: Exception) -> None:
         """Answer a request for a subshell that is not there; may be called in any thread."""
-        message = self.session.deserialize(parts)
-        self._send_unknown_subshell_reply(parts[0], message, error)
+        self._reply_in_place(self.shell_stream, Request(parts, msg_id), error)
         self.session.link.finished(msg_id, self.shell.execution_count, False, False)
 
     def find_subshell(self, parts: Parts) -> str | None:

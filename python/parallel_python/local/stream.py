@@ -14,6 +14,7 @@ from contextvars import ContextVar, Token
 from io import TextIOBase
 from typing import Any
 
+from ipykernel.iostream import OutStream as IpykernelOutStream
 from jupyter_client.session import extract_header
 
 from .session import RustSession, header_bytes
@@ -21,8 +22,10 @@ from .session import RustSession, header_bytes
 Hook = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
-class OutStream(TextIOBase):
+class OutStream(IpykernelOutStream):
     """One of the two text streams, with what ipykernel and its users expect of its `OutStream`.
+
+    Nothing of ipykernel's class but its name and type is used: libraries look for these.
 
     Parameters
     ----------
@@ -34,12 +37,19 @@ class OutStream(TextIOBase):
         Which stream.
     """
 
+    __module__ = "ipykernel.iostream"
     encoding = "UTF-8"
     # Text goes to the kernel without delay beyond a few milliseconds of gathering.
     flush_interval = 0.02
 
     def __init__(self, session: RustSession, pub_thread: Any, name: str) -> None:
-        super().__init__()
+        # Not the initialiser of ipykernel's class, which would start a thread and capture descriptors.
+        TextIOBase.__init__(self)
+        # What ipykernel before 7.2 writes to from the threads it watches, and what its `close` looks at.
+        self._thread_to_parent: dict[int, int] = {}
+        self._thread_to_parent_header: dict[int, dict[str, Any]] = {}
+        self._should_watch = False
+        self.echo = None
         self.session = session
         self.pub_thread = pub_thread
         self.name = name

@@ -15,11 +15,17 @@ from contextvars import copy_context
 from typing import Any
 
 from _parallel_python import Inbox
-from ipykernel.subshell_manager import UnknownSubshellError
 from ipykernel.thread import BaseThread
 
 from .channels import ShellChannel
 from .kernel import LocalKernel, Request
+
+
+class UnknownSubshellError(KeyError):
+    """A subshell id that names no subshell; ipykernel has the same from 7.4 on."""
+
+    def __str__(self) -> str:
+        return f"Unknown subshell_id {self.args[0]!r}"
 
 
 class Subshell(BaseThread):
