@@ -125,7 +125,8 @@ async fn launch(
     let listener =
         UnixListener::bind(&socket).with_context(|| format!("cannot listen on `{}`", socket.display()))?;
     let config = runtime.join("engines.json");
-    let environment = mpi.environment();
+    let mut environment = mpi.environment();
+    environment.extend(library_path(&mpi, &runtime)?);
     let contents = RankConfig {
         socket,
         runtime: runtime.clone(),
@@ -152,6 +153,22 @@ async fn launch(
     tokio::spawn(follow_launcher(set, process, reader, inputs.clone()));
     drop(inputs.send(Input::Launched(set, Launched { launcher, listening, size })).await);
     Ok(())
+}
+
+/// Where a library has another name than those who need it look for: a folder in which it has that name,
+/// as a variable for the launch.
+fn library_path(mpi: &Mpi, runtime: &Path) -> anyhow::Result<Option<(String, String)>> {
+    let (Some(alias), Some(library)) = (mpi.alias(), &mpi.library) else { return Ok(None) };
+    let folder = runtime.join("lib");
+    let link = || {
+        std::fs::create_dir(&folder)?;
+        std::os::unix::fs::symlink(library, folder.join(alias))
+    };
+    link().with_context(|| format!("cannot make `{}`", folder.join(alias).display()))?;
+    let present = std::env::var_os("LD_LIBRARY_PATH");
+    let folders = std::iter::once(folder).chain(present.iter().flat_map(std::env::split_paths));
+    let value = std::env::join_paths(folders)?.to_string_lossy().into_owned();
+    Ok(Some(("LD_LIBRARY_PATH".to_owned(), value)))
 }
 
 /// A new folder that only this user can enter, where a socket's path stays within the system's 107 bytes.

@@ -24,7 +24,7 @@ pub(super) struct Mpi {
     pub command: Vec<String>,
     /// Its family.
     pub family: Family,
-    /// Its library, when it is not where the dynamic linker looks.
+    /// Its library, when it can be told from where its `mpiexec` is.
     pub library: Option<PathBuf>,
 }
 
@@ -60,6 +60,16 @@ impl Mpi {
             Family::OpenMpi => "libparallel_python_mpi_openmpi.so",
             Family::Mpich => "libparallel_python_mpi_mpich.so",
         }
+    }
+
+    /// The name under which the plugin and mpi4py's wheel look for the library, where the library has
+    /// another: Debian calls MPICH's `libmpich.so.12`.
+    #[must_use]
+    pub(super) fn alias(&self) -> Option<&'static str> {
+        let name = soname(self.family);
+        let other =
+            self.library.as_ref().is_some_and(|path| path.file_name().is_some_and(|file| file != name));
+        other.then_some(name)
     }
 
     /// The command that starts `size` copies of `program`.
@@ -106,14 +116,22 @@ fn family(version: &str) -> Option<Family> {
     }
 }
 
-/// `libmpi` of an MPI in a prefix of its own: `<prefix>/bin/mpiexec`, `<prefix>/lib/libmpi.so.*`.
-fn library(program: &Path, family: Family) -> Option<PathBuf> {
-    let name = match family {
+fn soname(family: Family) -> &'static str {
+    match family {
         Family::OpenMpi => "libmpi.so.40",
         Family::Mpich => "libmpi.so.12",
-    };
+    }
+}
+
+/// The library of `<prefix>/bin/mpiexec`: in `<prefix>/lib`, where distributions may add the machine's name.
+fn library(program: &Path, family: Family) -> Option<PathBuf> {
     let prefix = program.parent()?.parent()?;
-    ["lib", "lib64"].map(|folder| prefix.join(folder).join(name)).into_iter().find(|path| path.is_file())
+    let multiarch = format!("lib/{}-linux-gnu", std::env::consts::ARCH);
+    let names = [soname(family), "libmpich.so.12"];
+    let names = &names[..if family == Family::Mpich { 2 } else { 1 }];
+    let candidates =
+        names.iter().flat_map(|name| ["lib", "lib64", &multiarch].map(|lib| prefix.join(lib).join(name)));
+    candidates.into_iter().find(|path| path.is_file())
 }
 
 fn missing(python: &Path) -> String {

@@ -10,7 +10,8 @@ pub(super) async fn gone() {
     let parent = std::env::var("JPY_PARENT_PID").ok();
     let pid = parent.and_then(|parent| parent.parse().ok()).and_then(Pid::from_raw);
     let watched = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK).ok());
-    if let Some(Ok(watched)) = watched.map(|parent| AsyncFd::with_interest(parent, Interest::READABLE))
+    if let Some(Ok(watched)) =
+        watched.map(|parent| AsyncFd::register_with_interest(parent, Interest::READABLE))
         && watched.readable().await.is_ok()
     {
         return;
