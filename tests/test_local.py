@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from notebook import Notebook
+from notebook import Notebook, descendants, wait_until_gone
 
 
 def test_output_results_and_errors(nb: Notebook) -> None:
@@ -56,3 +56,11 @@ def test_completion_and_help_are_answered(nb: Notebook) -> None:
     assert reply["content"]["found"]
     info = nb.client.kernel_info(reply=True, timeout=10)["content"]
     assert (info["implementation"], info["protocol_version"]) == ("parallel-python", "5.5")
+
+
+def test_quit_ends_the_kernel() -> None:
+    with Notebook(engines=1) as nb:
+        nb.ok("%px pass", timeout=120)
+        processes = descendants(nb.pid) | {nb.pid}
+        nb.ok("quit")
+        assert not wait_until_gone(processes, 10)

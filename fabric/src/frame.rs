@@ -100,6 +100,7 @@ impl Frames {
     ///
     /// # Errors
     /// [`FrameError::TooLong`] and [`FrameError::Malformed`]; the stream is unusable afterwards.
+    #[expect(clippy::should_implement_trait, reason = "it is fallible, and of any type")]
     pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
         let rest = &self.bytes[self.taken..];
         let Some((prefix, body)) = rest.split_first_chunk::<LENGTH>() else { return Ok(None) };

@@ -32,6 +32,7 @@ impl Request {
 
     /// The header that everything said on behalf of this request carries as its parent.
     #[must_use]
+    #[expect(clippy::misnamed_getters, reason = "a request's header is its answers' parent")]
     pub fn parent(&self) -> &Json {
         &self.message.header
     }

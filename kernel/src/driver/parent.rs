@@ -15,7 +15,7 @@ pub(super) async fn gone() {
         let (tell, told) = oneshot::channel();
         let watch = move || {
             wait(&parent);
-            drop(tell.send(()));
+            let _ = tell.send(());
         };
         if std::thread::Builder::new().name("parent".to_owned()).spawn(watch).is_ok() && told.await.is_ok() {
             return;

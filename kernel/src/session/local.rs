@@ -138,7 +138,7 @@ impl Session {
     }
 
     /// The local process has ended: what it was doing ends with an error, and another one is started.
-    pub(super) fn local_gone(&mut self, how: &str, last_words: &str) {
+    pub(super) fn local_gone(&mut self, how: &str, last_words: &str, now: Instant) {
         let had_request =
             matches!(self.current, Current::Local { .. }) || self.runs.iter().any(Run::waits_for_local);
         let works = had_request || matches!(self.local, Local::Up { served: true, .. });
@@ -148,6 +148,11 @@ impl Session {
         }
         if matches!(self.local, Local::Unfit { .. }) {
             return;
+        }
+        if !had_request && how == "exited with code 0" {
+            // `quit` in a cell, which was answered before: ipykernel ends then, and so does this kernel.
+            self.local = Local::Ended;
+            return self.end(now);
         }
         let words =
             if last_words.is_empty() { String::new() } else { format!("\nIts last words:\n{last_words}") };

@@ -148,6 +148,7 @@ pub struct Session {
 }
 
 /// What the main shell is doing.
+#[expect(clippy::large_enum_variant, reason = "a session has one")]
 enum Current {
     Idle,
     /// The local process has the request.
@@ -199,7 +200,7 @@ impl Session {
         match event {
             Event::Request(incoming) => self.request(incoming, now),
             Event::Local(said) => self.local_said(said, now),
-            Event::LocalGone { how, last_words } => self.local_gone(&how, &last_words),
+            Event::LocalGone { how, last_words } => self.local_gone(&how, &last_words, now),
             Event::Engines { set, event } => {
                 self.desk.cluster(|cluster, out| cluster.on(set, event, now, out))
             }
@@ -305,5 +306,5 @@ pub fn magic_specs() -> Vec<MagicSpec> {
         cell: magic.cell,
         help: magics::help(magic.name).unwrap_or_default(),
     };
-    magics::table().iter().map(|magic| spec(magic)).collect()
+    magics::table().iter().map(spec).collect()
 }
