@@ -65,7 +65,7 @@ impl Session {
     pub(super) fn end(&mut self, now: Instant) {
         if self.ending.is_none() {
             self.ending = Some(now + FAREWELL);
-            self.desk.effects.push(Effect::Local(ToLocal::Quit));
+            self.tell_local(ToLocal::Quit);
             self.desk.cluster(|cluster, out| cluster.stop(out));
         }
     }

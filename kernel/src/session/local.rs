@@ -192,7 +192,7 @@ impl Session {
     }
 
     /// A run is over: the cell gets its reply, or the code that called gets its answer.
-    pub(super) fn finish_run(&mut self, run: Run) {
+    pub(super) fn finish_run(&mut self, run: Run, now: Instant) {
         let (origin, failure, payloads) = run.into_parts();
         let cell = match origin {
             super::run::Origin::Call { call, .. } => {
@@ -206,7 +206,7 @@ impl Session {
         if let Some(code) = cell.record
             && cell.local_reply.is_none()
         {
-            self.desk.effects.push(Effect::Local(ToLocal::Record { code, count }));
+            self.records.add(code, count, now);
             self.next_count = count + 1;
         }
         let mut content = match (&failure, cell.local_reply) {

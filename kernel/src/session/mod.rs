@@ -6,6 +6,7 @@
 //! | [`shell`](self) | requests in order: whose is a cell, what is aborted after an error |
 //! | `control` | requests that overtake: interrupt, shutdown, kernel_info |
 //! | `local` | what the local process says, and what happens when it dies |
+//! | `records` | parallel cells on their way into the history |
 //! | `run` | a cell's parallel steps, one after the other |
 //! | `task` | one fan-out: reports in, merged output out |
 //! | `failure` | many engines' errors as one |
@@ -16,6 +17,7 @@
 mod control;
 mod failure;
 mod local;
+mod records;
 mod run;
 mod shell;
 mod table;
@@ -34,6 +36,7 @@ use crate::compose::Composer;
 use crate::request::Request;
 use crate::wire::Incoming;
 use local::Local;
+use records::Records;
 use run::{Progress, Run};
 use task::TaskRun;
 
@@ -143,6 +146,7 @@ pub struct Session {
     /// Tasks whose cell did not wait for them.
     background: Vec<TaskRun>,
     next_count: u32,
+    records: Records,
     lazy: bool,
     ending: Option<Instant>,
 }
@@ -182,6 +186,7 @@ impl Session {
             runs: Vec::new(),
             background: Vec::new(),
             next_count: 1,
+            records: Records::default(),
             lazy,
             ending: None,
         }
@@ -222,6 +227,7 @@ impl Session {
             task.tick(&mut self.desk, now);
         }
         self.desk.finished = finished;
+        self.record_due(now);
         self.settle(now)
     }
 
@@ -230,7 +236,11 @@ impl Session {
     pub fn deadline(&self) -> Option<Instant> {
         let runs = self.runs.iter().filter_map(Run::deadline);
         let tasks = self.background.iter().chain(&self.desk.finished).filter_map(TaskRun::deadline);
-        runs.chain(tasks).chain(self.desk.cluster.deadline()).chain(self.ending).min()
+        runs.chain(tasks)
+            .chain(self.desk.cluster.deadline())
+            .chain(self.records.deadline())
+            .chain(self.ending)
+            .min()
     }
 
     /// Follows up until nothing more comes of what happened.
@@ -287,7 +297,7 @@ impl Session {
                     self.runs.push(run);
                 }
                 Progress::Finished => {
-                    self.finish_run(run);
+                    self.finish_run(run, now);
                     moved = true;
                 }
             }

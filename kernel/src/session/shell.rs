@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::local::Local;
 use super::run::{CellOrigin, Run};
-use super::{Current, Effect, Session};
+use super::{Current, Session};
 use crate::request::{Request, error_content};
 use crate::wire::Incoming;
 
@@ -39,7 +39,7 @@ impl Session {
         match incoming.message.channel {
             Channel::Control => self.control(incoming, now),
             Channel::Stdin | Channel::Iopub => {
-                self.desk.effects.push(Effect::Local(ToLocal::Message(incoming.message)))
+                self.tell_local(ToLocal::Message(incoming.message));
             }
             // A subshell is a thread of the local process with a queue of its own.
             Channel::Shell if incoming.header.subshell_id.is_some() => self.relay_beside(incoming),
@@ -96,7 +96,7 @@ impl Session {
             self.publish_error(&content, request.parent().clone());
             return request.finish(&content, &self.desk.composer, &mut self.desk.effects);
         }
-        self.desk.effects.push(Effect::Local(ToLocal::Message(request.message().clone())));
+        self.tell_local(ToLocal::Message(request.message().clone()));
         self.current = Current::Local { request, stop_on_error };
     }
 
@@ -106,7 +106,7 @@ impl Session {
         match self.local.refusal() {
             Some(content) => request.finish(&content, &self.desk.composer, &mut self.desk.effects),
             None => {
-                self.desk.effects.push(Effect::Local(ToLocal::Message(request.message().clone())));
+                self.tell_local(ToLocal::Message(request.message().clone()));
                 self.relayed.insert(request.header.msg_id.clone(), request);
             }
         }
@@ -121,7 +121,7 @@ impl Session {
             content: Json::from(content.to_string().into_bytes()),
             ..cell.request.message().clone()
         };
-        self.desk.effects.push(Effect::Local(ToLocal::Message(message)));
+        self.tell_local(ToLocal::Message(message));
     }
 
     pub(super) fn publish_error(&mut self, content: &Value, parent: Json) {
