@@ -55,6 +55,10 @@ pub struct KernelOptions {
     /// How to enter Python.
     #[arg(long, value_enum, default_value = "auto", env = "PARALLEL_PYTHON_DOOR", hide = true)]
     pub door: Door,
+    /// What a frontend adds to the command line: `jupyter run` and `jupyter console` hand on all their own
+    /// arguments, the script's name among them. Nothing is made of it.
+    #[arg(value_name = "MORE", trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub rest: Vec<String>,
 }
 
 /// How processes enter Python.
@@ -91,5 +95,19 @@ impl KernelOptions {
     #[must_use]
     pub fn lazy(&self) -> bool {
         self.engines == Engines::Lazy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_frontends_add_is_accepted() {
+        for more in [&[][..], &["script.py"], &["--ZMQTerminalInteractiveShell.banner=''", "x"]] {
+            let line = ["parallel-python", "kernel", "-f", "k.json", "-n", "3"].iter().chain(more);
+            let Command::Kernel(options) = Cli::try_parse_from(line).unwrap().command;
+            assert_eq!((options.size(), options.rest.len()), (3, more.len()));
+        }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! **Invariant**: [`Request::open`] emits `busy`, [`Request::close`] emits `idle`, and between the two
 //! goes out exactly one reply: what was relayed or given, or else an error reply that says so. A
-//! request is consumed by closing it and so cannot be answered twice.
+//! request is consumed by closing it and so cannot be answered twice. What is no request by its type
+//! (`comm_open`, `comm_msg`, `comm_close`) gets the two states and no reply.
 //! ([messaging, "Kernel status"](https://jupyter-client.readthedocs.io/en/stable/messaging.html#kernel-status))
 
 use fabric::message::Json;
@@ -51,8 +52,8 @@ impl Request {
 
     /// Sends the reply.
     pub fn reply(&mut self, content: &Value, composer: &Composer, out: &mut Vec<Effect>) {
+        let Some(kind) = reply_type(&self.header.msg_type) else { return };
         if !std::mem::replace(&mut self.replied, true) {
-            let kind = reply_type(&self.header.msg_type);
             let mut reply = composer.message(self.message.channel, &kind, self.parent(), content);
             reply.identities.clone_from(&self.message.identities);
             out.push(Effect::Send(reply));
@@ -66,7 +67,7 @@ impl Request {
 
     /// Ends the request: `idle` goes out, and before it an error reply if there was none yet.
     pub fn close(mut self, composer: &Composer, out: &mut Vec<Effect>) {
-        if !self.replied {
+        if !self.replied && reply_type(&self.header.msg_type).is_some() {
             tracing::error!(msg_type = self.header.msg_type, "a request ended without a reply");
             let lost =
                 format!("the kernel lost the reply to this {}; please run it again", self.header.msg_type);
@@ -88,6 +89,7 @@ pub fn error_content(ename: &str, evalue: &str, traceback: &[String]) -> Value {
     json!({"status": "error", "ename": ename, "evalue": evalue, "traceback": traceback})
 }
 
-fn reply_type(request: &str) -> String {
-    format!("{}_reply", request.strip_suffix("_request").unwrap_or(request))
+/// The type of the reply, for what asks for one.
+fn reply_type(request: &str) -> Option<String> {
+    Some(format!("{}_reply", request.strip_suffix("_request")?))
 }

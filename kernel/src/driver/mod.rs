@@ -60,6 +60,9 @@ impl Input {
 /// When the connection file or its addresses cannot be used.
 pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
     let file = ConnectionFile::read(&options.connection_file)?;
+    if !options.rest.is_empty() {
+        tracing::info!("arguments that mean nothing to this kernel: {}", options.rest.join(" "));
+    }
     let mut signals = Signals::listen()?;
     let (requests, mut from_clients) = mpsc::channel(WAITING); // sockets, local process → loop
     let (inputs, mut from_engines) = mpsc::channel(WAITING); // engine links, launcher → loop

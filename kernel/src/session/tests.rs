@@ -394,3 +394,13 @@ fn a_call_that_was_withdrawn_ends_on_the_engines() {
         play.effects.iter().any(|effect| matches!(effect, Effect::Engines(effect) if *effect == interrupted))
     );
 }
+
+#[test]
+fn what_asks_for_no_reply_gets_none() {
+    let mut play = Play::new(0);
+    for kind in ["comm_open", "comm_msg", "comm_close"] {
+        let comm = play.request(Channel::Shell, kind, json!({"comm_id": "c", "data": {}}));
+        play.finished(&comm, 1, false);
+        assert_eq!(play.said(), ["busy", "idle"], "{kind}");
+    }
+}

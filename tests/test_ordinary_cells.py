@@ -1,0 +1,182 @@
+"""Thirty cells of ordinary work, through nbclient, on this kernel and on ipykernel: the same outputs.
+
+What differs by nature from one run to the next (addresses, process ids, times, random ids) is
+replaced by a word before the comparison. And where a cell writes to stdout and stderr in turns,
+this kernel keeps the order; ipykernel shows each stream in one piece, so both are compared so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from notebook import ANSI, KERNEL
+
+# Answers to `input()` and to the debugger's prompt, in the order in which the cells ask.
+ANSWERS = ["Ada", "secret", "p depth", "up", "p outer", "q"]
+
+CELLS = [
+    # numpy
+    "import numpy as np\nnp.set_printoptions(precision=4)\na = np.arange(12).reshape(3, 4)\na",
+    "a @ a.T, a.mean(axis=0), a.dtype",
+    "rng = np.random.default_rng(7)\nrng.normal(size=5)",
+    # pandas
+    "import pandas as pd\nframe = pd.DataFrame({'x': range(5), 'y': list('abcde')})\nframe",
+    "frame.describe()",
+    "frame.groupby(frame.x % 2).agg({'x': 'sum', 'y': ''.join})",
+    "frame.style.highlight_max(axis=0, subset=['x']).set_uuid('fixed')",
+    # matplotlib
+    "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 4, 9]);",
+    "figure, axes = plt.subplots(1, 2, figsize=(4, 2))\naxes[0].bar([1, 2], [3, 4])\n"
+    "axes[1].imshow(a)\nplt.show()\nprint('after the figure')",
+    "%config InlineBackend.figure_formats = ['svg', 'png']\nimport matplotlib\n"
+    "matplotlib.rcParams['svg.hashsalt'] = 'fixed'\n"
+    "plt.plot([1, 2]);",
+    # streams
+    "import sys\nprint('out 1')\nprint('err 1', file=sys.stderr)\nprint('out 2')",
+    "import os, subprocess\nos.system('echo from a child')\n!echo from a shell",
+    "for i in range(5):\n    print(f'\\r{i}', end='')\nprint()",
+    # display
+    "from IPython.display import HTML, JSON, Markdown, clear_output, display, update_display\n"
+    "display(HTML('<b>bold</b>'), Markdown('*m*'), metadata={'text/html': {'k': 1}})",
+    "handle = display('first', display_id='fixed-id')\nhandle.update('second')",
+    "print('gone')\nclear_output()\nprint('stays')",
+    "display({'application/vnd.plotly.v1+json': {'data': [{'y': [1, 2]}], 'layout': {}},\n"
+    "         'application/x-unknown': 'anything', 'text/plain': 'a figure'}, raw=True)",
+    "class Rich:\n    def _repr_mimebundle_(self, include=None, exclude=None):\n"
+    "        return {'text/plain': 'rich', 'text/latex': '$x$'}, {'text/latex': {'n': 2}}\nRich()",
+    # widgets
+    "import ipywidgets as widgets\nslider = widgets.IntSlider(value=3, max=9)\nmoved = []\n"
+    "slider.observe(lambda change: moved.append(change['new']), 'value')\nslider.value = 5\n"
+    "print(moved)\nslider",
+    "@widgets.interact(n=4)\ndef square(n):\n    print(n, n * n)",
+    "out = widgets.Output()\nwith out:\n    print('inside')\n    display('shown inside')\nout.outputs",
+    "from tqdm.notebook import tqdm\nsum(tqdm(range(10), disable=None))",
+    # errors
+    "def inner(depth):\n    return depth / 0\n\ndef outer_call():\n    outer = 'seen'\n    inner(3)\n"
+    "outer_call()",
+    "frame['missing']",
+    "x = = 1",
+    "%xmode Minimal\n1/0",
+    "import warnings\n%xmode Context\nwarnings.warn('a warning')",
+    "raise SystemExit('left')",
+    # input
+    "name = input('Who? ')\nprint('it is', name)",
+    "import getpass\nlen(getpass.getpass('Password: '))",
+    "outer_call()",
+    "%debug",
+    # magics
+    "%%time\nvalue = sum(range(1000))",
+    "%timeit -n1 -r1 value + 1",
+    "%%writefile module_of_test.py\nANSWER = 42",
+    "import module_of_test\n%load_ext autoreload\n%autoreload 2\nmodule_of_test.ANSWER",
+    "%run -i module_of_test.py\nANSWER",
+    "%%bash\necho bash\necho error >&2",
+    "%%capture kept\nprint('captured')",
+    "kept.stdout",
+    "%who_ls ndarray DataFrame",
+    "%history -n 1-2",
+    "files = !ls *.py\nfiles",
+    "import asyncio\nawait asyncio.sleep(0.01)\nprint('awaited')",
+    "_, Out[2][2], In[1]",
+    "value?",
+    "%%html\n<i>html</i>",
+    "%precision 2\n3.14159",
+]
+
+BY_NATURE = [
+    (re.compile(r"0x[0-9a-f]{6,}"), "ADDRESS"),
+    (re.compile(r"ipykernel_\d+/\d+"), "CELL-FILE"),
+    (re.compile(r"\b\d+(\.\d+)? ?(ns|[µμu]s|ms|s)\b"), "TIME"),
+    (re.compile(r"\b[0-9a-f]{32}\b"), "ID"),
+    (re.compile(r"\d+:\d+<\d+:\d+, *[\d.?]+(it/s|s/it)"), "PACE"),
+    (re.compile(r"\d+\.\d+(it/s|s/it)"), "PACE"),
+    (re.compile(r"<dc:date>.*?</dc:date>"), "DATE"),
+]
+
+
+class ScriptedClient(NotebookClient):
+    """nbclient, with somebody who answers what cells ask."""
+
+    async def async_start_new_kernel_client(self) -> Any:
+        client = await super().async_start_new_kernel_client()
+        client.allow_stdin = True
+        self.prompts: list[str] = []
+        self.answering = asyncio.ensure_future(self._answer(client))
+        return client
+
+    async def _answer(self, client: Any) -> None:
+        for answer in ANSWERS:
+            asked = await client.get_stdin_msg(timeout=None)
+            self.prompts.append(asked["content"]["prompt"])
+            client.input(answer)
+
+
+def run(kernel: str, folder: Path) -> tuple[list[Any], list[str]]:
+    """Run all cells on a kernel; return their outputs and what was asked."""
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in CELLS])
+    client = ScriptedClient(
+        book, kernel_name=kernel, timeout=60, allow_errors=True, resources={"metadata": {"path": folder}}
+    )
+    client.execute()
+    client.answering.cancel()
+    return [
+        (cell.execution_count, in_one_piece([plain(part) for part in cell.outputs])) for cell in book.cells
+    ], client.prompts
+
+
+def in_one_piece(outputs: list[Any]) -> list[Any]:
+    """Return outputs with neighbouring stream outputs of one name joined."""
+    joined: list[Any] = []
+    # The stream outputs since anything else was shown, by name.
+    streams: dict[str, Any] = {}
+    for output in outputs:
+        if output["output_type"] != "stream":
+            streams = {}
+        elif output["name"] in streams:
+            streams[output["name"]]["text"] += output["text"]
+            continue
+        else:
+            streams[output["name"]] = output
+        joined.append(output)
+    return joined
+
+
+def plain(value: Any) -> Any:
+    """Return an output with what differs by nature replaced."""
+    if isinstance(value, dict):
+        return {plain(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [plain(part) for part in value]
+    if isinstance(value, str):
+        value = ANSI.sub("", value)
+        for pattern, word in BY_NATURE:
+            value = pattern.sub(word, value)
+    return value
+
+
+def test_ordinary_cells_show_what_ipykernel_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARALLEL_PYTHON_ENGINES", "1")
+    # ipykernel does not capture what children write when it finds this.
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    shown = {}
+    for kernel in (KERNEL, "python3"):
+        folder = tmp_path / "work"
+        folder.mkdir()
+        shown[kernel] = run(kernel, folder)
+        folder.rename(tmp_path / kernel)
+    ours, theirs = shown[KERNEL], shown["python3"]
+    assert ours[1] == theirs[1], "the same questions"
+    assert len(theirs[1]) == len(ANSWERS)
+    differences = [
+        f"{code}\n  here:      {here}\n  ipykernel: {there}"
+        for code, here, there in zip(CELLS, ours[0], theirs[0], strict=True)
+        if here != there
+    ]
+    assert not differences, "\n\n".join(differences)
