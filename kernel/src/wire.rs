@@ -120,10 +120,13 @@ impl Signer {
             return Err(WireError::Short { parts: parts.len() });
         };
         self.check(signature, [header, parent, metadata, content])?;
-        let steering: Header = serde_json::from_slice(header).map_err(WireError::Header)?;
-        for (part, name) in [(parent, "parent header"), (metadata, "metadata"), (content, "content")] {
+        let named =
+            [(header, "header"), (parent, "parent header"), (metadata, "metadata"), (content, "content")];
+        // The header too: serde reads a struct from a list of its fields as well.
+        for (part, name) in named {
             object(part).ok_or(WireError::NotAnObject { part: name })?;
         }
+        let steering: Header = serde_json::from_slice(header).map_err(WireError::Header)?;
         let keep = |frame: &Bytes| serde_bytes::ByteBuf::from(frame.to_vec());
         let message = Message {
             channel,
@@ -176,6 +179,9 @@ fn unhex(text: &[u8]) -> Option<Vec<u8>> {
     let (pairs, []) = text.as_chunks::<2>() else { return None };
     pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {
