@@ -38,6 +38,10 @@ const PIECE: usize = 1024 * 1024;
 /// Reads of one pipe in a row: more than what a pipe of the usual size holds.
 const READS: usize = 8;
 
+/// `print` writes its text and its end as two pieces, and nothing of the same thread comes between them: C code's
+/// output needs no looking for.
+const END_OF_PRINT: &str = "\n";
+
 /// Where text goes.
 pub(crate) type Sink<T> = Box<dyn FnMut(&T, StreamName, String) + Send>;
 
@@ -110,6 +114,36 @@ impl<T: Clone + PartialEq + Send + 'static> Capture<T> {
         self.add(Some(tag), name, text);
     }
 
+    /// As [`Capture::write_as`], if that takes no waiting; says whether it did. A caller who holds the GIL
+    /// may keep it for this, and so the pieces of one `print` stay together when threads print at once.
+    pub(crate) fn try_write_as(&self, tag: &T, name: StreamName, text: &str) -> bool {
+        if self.is_fork() {
+            return false;
+        }
+        let is_end_of_print = text == END_OF_PRINT;
+        if !is_end_of_print {
+            ffi::flush_c_output();
+        }
+        let Ok(mut buffer) = self.buffer.try_lock() else { return false };
+        // Handing over may wait for the link.
+        if buffer.bytes + text.len() >= ENOUGH || (!is_end_of_print && buffer.is_text_waiting()) {
+            return false;
+        }
+        let timed = buffer.since.is_some();
+        buffer.push(tag.clone(), name, text);
+        drop(buffer);
+        if !timed {
+            self.wake();
+        }
+        true
+    }
+
+    /// Has the thread time what was just written.
+    fn wake(&self) {
+        // A full counter has woken the thread already.
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+
     /// Empties the pipes and hands everything to the sink. What is reported next comes after it.
     pub(crate) fn flush(&self) {
         if self.is_fork() {
@@ -159,8 +193,7 @@ impl<T: Clone + PartialEq + Send + 'static> Capture<T> {
         if self.is_fork() {
             return write_directly(name, text);
         }
-        // `print` writes its text and its end as two pieces, and nothing of the same thread comes between them.
-        let is_end_of_print = text == "\n";
+        let is_end_of_print = text == END_OF_PRINT;
         if !is_end_of_print {
             ffi::flush_c_output();
         }
@@ -175,8 +208,7 @@ impl<T: Clone + PartialEq + Send + 'static> Capture<T> {
             buffer.hand_over();
         } else if !timed && buffer.since.is_some() {
             drop(buffer);
-            // A full counter has woken the thread already.
-            let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+            self.wake();
         }
     }
 }

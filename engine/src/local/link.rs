@@ -152,14 +152,14 @@ impl Link {
                 &lossy
             }
         };
-        let parent = parent.as_bytes();
-        py.detach(|| {
-            if self.capture.is_fork() {
-                self.capture.write(name, text);
-            } else {
-                self.capture.write_as(self.tag(parent), name, text);
-            }
-        });
+        if self.capture.is_fork() {
+            py.detach(|| self.capture.write(name, text));
+            return Ok(length);
+        }
+        let tag = self.tag(parent.as_bytes());
+        if !self.capture.try_write_as(&tag, name, text) {
+            py.detach(|| self.capture.write_as(tag, name, text));
+        }
         Ok(length)
     }
 

@@ -15,7 +15,8 @@ import sys
 from contextvars import copy_context
 from io import FileIO, TextIOWrapper
 from logging import StreamHandler
-from typing import Any, ClassVar
+from types import FrameType
+from typing import Any, ClassVar, NoReturn
 
 from _parallel_python import Link
 from ipykernel.control import ControlThread
@@ -106,8 +107,18 @@ class LocalApp(IPKernelApp):
         self._note_faults()
 
     def _note_faults(self) -> None:
-        """Have a crash say which Python line it was to the log: the notebook's pipes end with the process."""
-        log = self.link.log_descriptor()
+        """Have a crash say which Python line it was to the log: the notebook's pipes end with the process.
+
+        `os._exit` in this process counts as one: nothing else would say where the cell ended.
+        """
+        log, us, leave = self.link.log_descriptor(), os.getpid(), os._exit
+
+        def _exit(status: int) -> NoReturn:
+            if os.getpid() == us:
+                os.write(log, f"os._exit({status!r}), most recent call first:\n{_callers(6)}".encode())
+            leave(status)
+
+        os._exit = _exit
         enable = faulthandler.enable
         faulthandler.enable = lambda file=log, *args, **kwargs: enable(file, *args, **kwargs)
         faulthandler.enable()
@@ -226,3 +237,15 @@ class LocalApp(IPKernelApp):
         """Have the main event loop begin with a request; may be called in any thread."""
         loop = self.io_loop.asyncio_loop
         loop.call_soon_threadsafe(self.kernel.serve, request, self._context)
+
+
+def _callers(most: int) -> str:
+    """Return the lines from which the caller's caller was called, as faulthandler writes them."""
+    frame: FrameType | None = sys._getframe(2)
+    lines = []
+    while frame is not None and len(lines) < most:
+        lines.append(
+            f'  File "{frame.f_code.co_filename}", line {frame.f_lineno} in {frame.f_code.co_name}\n'
+        )
+        frame = frame.f_back
+    return "".join(lines)

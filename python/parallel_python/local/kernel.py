@@ -216,6 +216,16 @@ class LocalKernel(IPythonKernel):
             "payload": [],
         }
 
+    def do_history(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Look up history; cells of this session carry its number, however they were asked for.
+
+        IPython calls the running session 0 when it is asked for a range, and by its number otherwise.
+        """
+        reply: dict[str, Any] = super().do_history(*args, **kwargs)
+        number = self.shell.history_manager.session_number
+        reply["history"] = [(session or number, *rest) for session, *rest in reply["history"]]
+        return reply
+
     def _input_request(
         self, prompt: str, ident: list[bytes], parent: dict[str, Any], password: bool = False
     ) -> str:

@@ -2,7 +2,7 @@
 
 **Invariant**: text reaches the link in the order in which it was written, over both streams, and names the
 request that wrote it: the one of the writing task or thread, else the last one. In a forked child
-the text goes to the descriptor, which the parent captures.
+the text goes to the descriptor, which the parent captures, a line at a time.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from jupyter_client.session import extract_header
 from .session import RustSession, header_bytes
 
 Hook = Callable[[dict[str, Any]], dict[str, Any] | None]
+
+# What a forked child writes at once although the line has not ended, in characters.
+LONGEST_LINE = 4096
 
 
 class OutStream(IpykernelOutStream):
@@ -61,12 +64,25 @@ class OutStream(IpykernelOutStream):
         # Whether any thread ever had a hook: without one, a write is one call.
         self._hooked = False
         self._in_child = False
+        # In a forked child, the beginning of a line that has not ended.
+        self._unfinished = ""
         os.register_at_fork(after_in_child=self._enter_child)
         self._parent: ContextVar[tuple[dict[str, Any], bytes]] = ContextVar(f"{name}_parent")
         self._last_parent: tuple[dict[str, Any], bytes] = ({}, b"")
 
     def _enter_child(self) -> None:
         self._in_child = True
+        self._unfinished = ""
+        self._write = self._write_lines
+
+    def _write_lines(self, number: int, string: str, parent: bytes) -> int:
+        """Write whole lines to the descriptor: children write there side by side."""
+        text = self._unfinished + string
+        end = text.rfind("\n") + 1 if len(text) < LONGEST_LINE else len(text)
+        self._unfinished = text[end:]
+        if end:
+            self.session.link.write(number, text[:end], parent)
+        return len(string)
 
     def _is_master_process(self) -> bool:
         return not self._in_child
@@ -102,6 +118,9 @@ class OutStream(IpykernelOutStream):
 
     def flush(self) -> None:
         """Send what has been written so far, and what reached the descriptors before."""
+        if self._unfinished:
+            unfinished, self._unfinished = self._unfinished, ""
+            self.session.link.write(self._number, unfinished, b"")
         self._drain()
 
     def isatty(self) -> bool:
