@@ -30,8 +30,7 @@ class KernelTests(jkt.KernelTests):
         },
     )
     code_history_pattern = "1?2*"
-    supported_history_operations = ("tail", "search")
-    # The history by range is left to the issue on local cells; ipykernel itself does not pass it.
+    supported_history_operations = ("tail", "range", "search")
     code_inspect_sample = "zip"
     code_clear_output = "from IPython.display import clear_output; clear_output()"
 
