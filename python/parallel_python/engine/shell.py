@@ -8,17 +8,20 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.core import page
 from IPython.core.error import StdinNotImplementedError, UsageError
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets import Type
+from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
+from traitlets import Instance, Type
 
 from parallel_python.engine import processes, profile, world
 from parallel_python.engine.coroutines import LoopRunner
 from parallel_python.engine.display import EngineDisplayHook, EnginePublisher
+from parallel_python.engine.interrupts import INTERRUPTED, InterruptibleEvents, Interrupts
 from parallel_python.engine.messages import pack
+from parallel_python.engine.source import SparingTransformer, may_await
 from parallel_python.engine.streams import EngineStream
 
 if TYPE_CHECKING:
@@ -44,7 +47,9 @@ class EngineShell(InteractiveShell):
 
     display_pub_class = Type(EnginePublisher)
     displayhook_class = Type(EngineDisplayHook)
+    input_transformer_manager = Instance(SparingTransformer, ())
     engine: Engine
+    interrupts: Interrupts
     raised: Raised | None = None
 
     def init_display_pub(self) -> None:
@@ -56,6 +61,12 @@ class EngineShell(InteractiveShell):
         """Give the display hook its way out."""
         super().init_displayhook()
         self.displayhook.engine = self.engine
+
+    def init_events(self) -> None:
+        """Let an interrupt end what runs after a cell."""
+        super().init_events()
+        self.events.__class__ = InterruptibleEvents
+        self.events.interrupts = self.interrupts
 
     def init_hooks(self) -> None:
         """Show in the notebook's pager what IPython would page."""
@@ -77,6 +88,23 @@ class EngineShell(InteractiveShell):
     def _tee(self, channel: str) -> Iterator[None]:
         """Do not keep everything that was ever printed: an engine runs for days."""
         yield
+
+    async def run_code(
+        self, code_obj: CodeType, result: ExecutionResult | None = None, *, async_: bool = False
+    ) -> bool:
+        """Run the code of a cell, or a part of it, which an interrupt may end."""
+        if self.interrupts.allow():
+            code_obj, async_ = INTERRUPTED, False
+        try:
+            return await super().run_code(code_obj, result, async_=async_)
+        finally:
+            self.interrupts.keep()
+
+    def should_run_async(self, raw_cell: str, *, transformed_cell: str | None = None, **known: Any) -> bool:
+        """Compile only cells that may need an event loop."""
+        if transformed_cell is not None and not may_await(transformed_cell):
+            return False
+        return super().should_run_async(raw_cell, transformed_cell=transformed_cell, **known)
 
     def enable_gui(self, gui: str | None = None) -> None:
         """Accept the notebook's own way of showing figures; an engine has no screen."""
@@ -162,9 +190,9 @@ def no_input(prompt: str = "") -> str:
 def start_shell(engine: Engine) -> EngineShell:
     """Make the engine's one shell, with everything in place for the first cell."""
     folder = profile.find()
-    EngineShell.engine = engine
+    EngineShell.engine, EngineShell.interrupts = engine, Interrupts()
     shell = EngineShell.instance(config=profile.configuration(folder), profile_dir=profile.location(folder))
-    shell.loop_runner = LoopRunner()
+    shell.loop_runner = LoopRunner(shell)
     shell.user_ns.update(world.names(engine, shell.user_ns))
     builtins.input = no_input
     profile.run_startup_files(shell, folder)
