@@ -4,8 +4,8 @@
 use std::time::Instant;
 
 use fabric::message::Json;
-use fabric::message::local::{Answer, Channel, FromLocal, Message, ToLocal};
-use serde_json::{Value, json};
+use fabric::message::local::{Channel, FromLocal, Message};
+use serde_json::Value;
 
 use super::run::Run;
 use super::{Current, Effect, Session};
@@ -188,39 +188,6 @@ impl Session {
                 self.abort_queue();
             }
             other => self.current = other,
-        }
-    }
-
-    /// A run is over: the cell gets its reply, or the code that called gets its answer.
-    pub(super) fn finish_run(&mut self, run: Run, now: Instant) {
-        let (origin, failure, payloads) = run.into_parts();
-        let cell = match origin {
-            super::run::Origin::Call { call, .. } => {
-                let answer = failure.map_or(Answer::Done, super::failure::Failure::into_answer);
-                return self.desk.effects.push(Effect::Local(ToLocal::Answer { call, answer }));
-            }
-            super::run::Origin::Cell(cell) => cell,
-        };
-        self.current = Current::Idle;
-        let count = cell.count;
-        if let Some(code) = cell.record
-            && cell.local_reply.is_none()
-        {
-            self.records.add(code, count, now);
-            self.next_count = count + 1;
-        }
-        let mut content = match (&failure, cell.local_reply) {
-            (Some(failure), _) => failure.reply(),
-            (None, Some(reply)) => serde_json::from_slice(&reply).unwrap_or_default(),
-            (None, None) => json!({"status": "ok", "user_expressions": {}, "payload": payloads}),
-        };
-        content["execution_count"] = json!(count);
-        if let Some(shown) = failure.as_ref().and_then(super::failure::Failure::shown) {
-            self.publish_error(&shown, cell.request.parent().clone());
-        }
-        cell.request.finish(&content, &self.desk.composer, &mut self.desk.effects);
-        if failure.is_some() && cell.stop_on_error {
-            self.abort_queue();
         }
     }
 }

@@ -9,6 +9,7 @@
 //! | `records` | parallel cells on their way into the history |
 //! | `run` | a cell's parallel steps, one after the other |
 //! | `task` | one fan-out: reports in, merged output out |
+//! | `finish` | the reply, or the answer to the code that called |
 //! | `failure` | many engines' errors as one |
 //! | `table` | what `%engines` shows |
 //!
@@ -16,6 +17,7 @@
 
 mod control;
 mod failure;
+mod finish;
 mod local;
 mod records;
 mod run;
