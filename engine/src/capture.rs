@@ -97,6 +97,7 @@ impl<T: Clone + PartialEq + Send + 'static> Capture<T> {
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let (for_thread, woken) = (Arc::clone(&buffer), Arc::clone(&wake));
         threads::spawn("capture", move || watch(&for_thread, &woken, ends))?;
+        threads::log_panics(log.try_clone()?);
         // What C code printed before goes where it was meant to go.
         ffi::flush_c_output();
         rustix::stdio::dup2_stdout(out_end)?;

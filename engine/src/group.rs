@@ -21,11 +21,12 @@ pub(crate) fn interrupt_children() {
     }
 }
 
-/// The group of another process. `getpgid` of rustix takes for granted that it is not 0, which it is for processes
-/// outside our PID namespace.
+/// The group of another process. rustix's `getpgid` takes for granted that it is positive, but it is 0 for processes
+/// outside our PID namespace and -1 for those that are just ending.
 fn group_of(pid: Pid) -> Option<Pid> {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
     // `pid (name) state parent group …`, and the name may hold anything.
     let (_, after_name) = stat.rsplit_once(')')?;
-    Pid::from_raw(after_name.split_whitespace().nth(2)?.parse().ok()?)
+    let group: i32 = after_name.split_whitespace().nth(2)?.parse().ok()?;
+    (group > 0).then(|| Pid::from_raw(group)).flatten()
 }

@@ -1,12 +1,14 @@
 //! Threads beside Python's: they take no signals, so that every signal finds the main thread, and a
 //! `KeyboardInterrupt` wakes what the user waits for.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{Builder, JoinHandle};
 
 use crate::ffi;
 
-/// Starts a thread that blocks every signal but those of its own faults.
+/// Starts a thread that blocks every signal but those of its own faults. A panic in it ends the process.
 ///
 /// # Errors
 /// When the system has no thread left.
@@ -14,6 +16,22 @@ pub(crate) fn spawn<F>(name: &str, body: F) -> io::Result<JoinHandle<()>>
 where
     F: FnOnce() + Send + 'static,
 {
+    let body = || {
+        // A process that has lost one of these threads looks alive and is deaf or dumb.
+        if catch_unwind(AssertUnwindSafe(body)).is_err() {
+            std::process::abort();
+        }
+    };
     // The mask is inherited, so there is no moment at which the new thread could take a signal.
     ffi::with_signals_blocked(|| Builder::new().name(name.to_owned()).spawn(body))
+}
+
+/// Has panics described in `log`: standard error is a pipe that ends with the process.
+pub(crate) fn log_panics(log: File) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("unnamed");
+        // Without a log there is nobody to tell.
+        let _ = writeln!(&log, "parallel-python-engine: thread `{name}`: {panic}");
+    }));
 }

@@ -117,14 +117,23 @@ fn an_interrupt_reaches_the_task_that_was_meant() {
 }
 
 #[test]
-fn interrupts_at_any_moment_hit_no_code_of_ours() {
-    let mut engines = Engines::start(1);
-    for _ in 0..300 {
-        let task = engines.send("pass");
-        engines.tell(0, &ToWorker::Interrupt { task });
-        engines.collect(task);
+fn an_interrupt_at_any_moment_is_neither_lost_nor_in_the_way() {
+    let mut engines = Engines::start(2);
+    for moment in 0..300 {
+        let task = engines.send("import subprocess; subprocess.run(['sleep', '1000'])");
+        // Not for order: the moment is what is tested, from before the cell begins until long after.
+        std::thread::sleep(Duration::from_micros(moment * 12));
+        for rank in [0, 1] {
+            engines.tell(rank, &ToWorker::Interrupt { task });
+        }
+        for ran in engines.collect(task) {
+            let ename = ran.raised.as_ref().map(|raised| raised.ename.as_str());
+            assert_eq!((ename, ran.stderr.as_str()), (Some("KeyboardInterrupt"), ""), "{ran:?}");
+        }
     }
-    assert_eq!(engines.run("print('alive')")[0].stdout, "alive\n");
+    for ran in engines.run("print('alive')") {
+        assert_eq!(ran.stdout, "alive\n");
+    }
 }
 
 #[test]

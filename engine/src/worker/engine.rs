@@ -149,24 +149,15 @@ impl Engine {
 
     /// Calls `body()` as the given task: `(its value, what it raised)`, one of which is None.
     ///
-    /// Interrupts reach Python in here and nowhere else. `signals` is the module `signal`; `ignore` the
-    /// handler of SIGINT while no task runs.
-    fn run<'py>(
-        &self,
-        body: &Bound<'py, PyAny>,
-        task: TaskId,
-        signals: &Bound<'py, PyModule>,
-        ignore: &Bound<'py, PyAny>,
-    ) -> PyResult<Outcomes<'py>> {
+    /// SIGINT is sent in here and nowhere else, and what was sent has been handled when this returns.
+    fn run<'py>(&self, body: &Bound<'py, PyAny>, task: TaskId) -> PyResult<Outcomes<'py>> {
         let py = body.py();
         self.captured(py, |capture| capture.set_tag(task));
-        signals.call_method1("signal", (libc::SIGINT, signals.getattr("default_int_handler")?))?;
         self.link.guard.begin(task);
         let result = body.call0();
         self.link.guard.end();
         // What has arrived by now is too late. Python runs handlers where it is asked to: here.
         while py.check_signals().is_err() {}
-        while signals.call_method1("signal", (libc::SIGINT, ignore)).is_err() {}
         if self.is_fork() {
             // A child that a cell forked has come to the cell's end; it is no engine.
             ffi::flush_c_output();

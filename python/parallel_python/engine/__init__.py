@@ -16,6 +16,7 @@ file                      what it is
 ``messages``              Python values as JSON
 ``processes``             ``!command``
 ``coroutines``            top-level ``await``
+``interrupts``            when an interrupt raises, and when not
 ``profile``               the user's IPython profile: configuration and start-up files
 ``world``                 `MPI`, `mpi_rank` and `mpi_size` in the user's namespace
 ========================  ======================================================================

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from parallel_python.engine.shell import EngineShell
 
 T = TypeVar("T")
 
@@ -14,6 +17,9 @@ class LoopRunner:
     An interrupt cancels it and waits until it has cleaned up; it does not go on with the next cell that
     awaits. Tasks that it has created stay, and go on whenever a cell awaits.
     """
+
+    def __init__(self, shell: EngineShell) -> None:
+        self.shell = shell
 
     def __call__(self, coroutine: Coroutine[object, object, T]) -> T:
         """Return the coroutine's value or raise what it raised."""
@@ -32,6 +38,8 @@ class LoopRunner:
                     loop.run_until_complete(task)
                 except asyncio.CancelledError:
                     pass
+                # The cell ends by the interrupt; that it was cancelled is how.
+                self.shell.raised = None
             raise
 
     def __str__(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def prepare(engine: Engine) -> None:
-    """Put environment, module path and signals in the state in which user code expects them."""
+    """Put environment and module path in the state in which user code expects them."""
     strip_launch()
     for name, value in engine.restore:
         if value is None:
@@ -34,7 +33,6 @@ def prepare(engine: Engine) -> None:
     # The working directory, as in a notebook's own Python.
     if "" not in sys.path:
         sys.path.insert(0, "")
-    signal.signal(signal.SIGINT, ignore)
     os.register_at_fork(after_in_child=lambda: after_fork(engine))
 
 
@@ -42,10 +40,6 @@ def strip_launch() -> None:
     """Remove the launcher's variables and ours."""
     for name in [name for name in os.environ if name.startswith(LAUNCHER)]:
         del os.environ[name]
-
-
-def ignore(signum: int, frame: object) -> None:
-    """Do nothing: an interrupt that finds no task running is too late or came from elsewhere."""
 
 
 def after_fork(engine: Engine) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import atexit
-import signal
 import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from parallel_python.engine.environment import ignore
 from parallel_python.engine.shell import EngineShell, Raised
 
 if TYPE_CHECKING:
@@ -35,7 +33,10 @@ class Runner:
     def run(self, task: int, code: str, store_history: bool) -> None:
         """Run one task and report its end."""
         started, count = time.time(), self.shell.execution_count
-        value, error = self.engine.run(lambda: self.shell.run_task(code, store_history), task, signal, ignore)
+        # One that came between tasks was meant for none.
+        self.shell.interrupts.kept = False
+        value, error = self.engine.run(lambda: self.shell.run_task(code, store_history), task)
+        self.shell.interrupts.keep()
         completed = time.time()
         raised: Raised | None
         if error is not None:

@@ -89,6 +89,12 @@ class EngineShell(InteractiveShell):
         """Do not keep everything that was ever printed: an engine runs for days."""
         yield
 
+    def _format_exception_for_storage(
+        self, exception: BaseException, *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Do not format every traceback a second time, for a history that nobody reads."""
+        return {"ename": type(exception).__name__, "evalue": _text_of(exception), "traceback": []}
+
     async def run_code(
         self, code_obj: CodeType, result: ExecutionResult | None = None, *, async_: bool = False
     ) -> bool:
