@@ -29,6 +29,8 @@ CARGO ?= cargo
 CARGO_FLAGS ?=
 CARGO_TARGET_DIR ?= target
 TESTS ?= tests
+# What cells do is the same however their Python was entered: embedded, or as an extension of its own executable.
+OTHER_DOOR ?= tests/test_px.py tests/test_local.py tests/test_engine_cells.py tests/test_mpi4py.py tests/test_faults.py
 LAB ?=
 BENCH ?=
 export PYTHON CARGO CARGO_FLAGS
@@ -48,6 +50,8 @@ lab: build
 test: build
 	$(CARGO) test --release $(CARGO_FLAGS)
 	$(bin)/python -m pytest $(TESTS)
+	@echo "once more, through the other door into Python"
+	PARALLEL_PYTHON_DOOR=extension $(bin)/python -m pytest --quiet $(OTHER_DOOR)
 
 build: venv
 	@tools/build
