@@ -24,7 +24,7 @@ use fabric::message::BUILD;
 use fabric::message::lifeline::{Ending, FromSupervisor, Hello, Role, ToSupervisor};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::descendants;
 use crate::farewell::FAREWELL;
@@ -37,6 +37,9 @@ const LAST_WORDS: usize = 4096;
 
 /// How much of them faulthandler may have: its first lines matter, and with many threads it writes many.
 const FAULT_WORDS: usize = 3072;
+
+/// How long what a worker left behind may take to end.
+const LEFT_OVER: Duration = Duration::from_millis(300);
 
 /// How long a killed process may hang in the system (a dead file server) before it is left behind.
 const UNKILLABLE: Duration = Duration::from_secs(5);
@@ -183,14 +186,28 @@ impl Supervisor {
         }
     }
 
-    /// Kills what is left below, until nothing is.
+    /// Kills the worker, and asks what it left to end before killing that too: Python's resource tracker, for
+    /// one, removes the semaphores of a killed pool.
     fn end(mut self) {
+        if self.ended.is_none() {
+            // Not waited for yet, so the id is still the worker's.
+            let _ = kill_process(self.worker.pid, Signal::KILL);
+        }
+        descendants::signal_all(Signal::TERM);
+        let patience = Patience::of(LEFT_OVER);
+        while !self.reap() && !patience.is_over() {
+            self.wait_for_child(patience);
+        }
         let patience = Patience::of(UNKILLABLE);
         while !self.reap() && !patience.is_over() {
             descendants::signal_all(Signal::KILL);
-            let mut fds = [PollFd::new(&self.signals, PollFlags::IN)];
-            let _ = poll(&mut fds, Some(&patience.left()));
-            self.signals.read();
+            self.wait_for_child(patience);
         }
+    }
+
+    fn wait_for_child(&self, patience: Patience) {
+        let mut fds = [PollFd::new(&self.signals, PollFlags::IN)];
+        let _ = poll(&mut fds, Some(&patience.left()));
+        self.signals.read();
     }
 }

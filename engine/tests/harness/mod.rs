@@ -248,6 +248,10 @@ impl Engines {
                 self.supervisors.insert(worker, stream);
             }
             Role::Worker(worker) => {
+                let files = ToLauncher::Remove(worker.files.clone());
+                if let Some(link) = &mut self.link {
+                    frame::write(link, &files).unwrap();
+                }
                 let met = Worker { pid: hello.pid, hello: worker, lifeline: stream };
                 self.workers.insert(met.hello.rank, met);
             }
