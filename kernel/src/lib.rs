@@ -10,8 +10,8 @@
 //! The modules in the order in which a cell meets them:
 //! [`sockets`] and [`wire`] take it in, [`session`] decides whose it is ([`request`] frames it in busy
 //! and idle), [`cluster`] fans it out and watches over the engines, [`merge`] makes one voice of what
-//! they report, [`compose`] writes the messages. [`driver`] is the loop that joins them to the
-//! operating system.
+//! they report, [`compose`] writes the messages, [`backlog`] keeps those who produce them to the pace of
+//! those who read. [`driver`] is the loop that joins them to the operating system.
 //!
 //! **Invariant**: [`session`], [`cluster`] and [`merge`] do no I/O and read no clock.
 //!
@@ -19,6 +19,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backlog;
 pub mod cli;
 pub mod cluster;
 pub mod compose;

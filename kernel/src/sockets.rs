@@ -2,8 +2,10 @@
 //!
 //! **Invariant**: a client can never end or stall the kernel: what does not decode is logged and
 //! dropped, an error of `recv` is not the end, and iopub is a PUB socket, whose send never waits for
-//! a slow subscriber (an XPUB's would, for all of them).
+//! a slow subscriber (an XPUB's would, for all of them). What waits for subscribers is counted by the
+//! [`Backlog`], to which the producers of output keep.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -14,6 +16,7 @@ use zeromq::{
     ZmqMessage,
 };
 
+use crate::backlog::{self, Backlog};
 use crate::compose::Composer;
 use crate::connection::ConnectionFile;
 use crate::session::Event;
@@ -22,9 +25,15 @@ use crate::wire::Signer;
 /// Messages that wait for a socket's task, beyond which the session's loop waits too.
 const WAITING: usize = 1024;
 
+/// What a frame takes in memory besides its bytes, about.
+const OVERHEAD: usize = 64;
+
 /// A subscriber's subscription arrives a moment after its connection does; a welcome sent earlier
 /// would not reach it.
 const WELCOME_DELAY: Duration = Duration::from_millis(20);
+
+/// How long clients may take to read what was published last.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How long the sockets may take to write what was sent last.
 const LINGER: Duration = Duration::from_millis(100);
@@ -35,6 +44,7 @@ pub(crate) struct Sockets {
     control: Sender<Message>,
     stdin: Sender<Message>,
     iopub: Sender<Message>,
+    backlog: Arc<Backlog>,
 }
 
 impl Sockets {
@@ -48,12 +58,19 @@ impl Sockets {
         events: &Sender<Event>,
     ) -> anyhow::Result<Self> {
         heartbeat(&file.heartbeat()).await?;
+        let backlog = Arc::new(Backlog::default());
         Ok(Self {
             shell: router(Channel::Shell, file, events.clone()).await?,
             control: router(Channel::Control, file, events.clone()).await?,
             stdin: router(Channel::Stdin, file, events.clone()).await?,
-            iopub: publisher(file, session).await?,
+            iopub: publisher(file, session, Arc::clone(&backlog)).await?,
+            backlog,
         })
+    }
+
+    /// What producers of output wait for.
+    pub(crate) fn backlog(&self) -> Arc<Backlog> {
+        Arc::clone(&self.backlog)
     }
 
     /// Hands a message to its socket's task, waiting while too many are before it.
@@ -69,8 +86,8 @@ impl Sockets {
         }
     }
 
-    /// Waits until what was sent has left. The crate tells only when it has taken a message, not when
-    /// it has written it, so this waits a fixed time.
+    /// Waits until what was published has been written, if its readers do not take too long. Of a reply
+    /// the crate tells only when it has taken it, so for those this waits a fixed time.
     pub(crate) async fn flush(self) {
         while self.iopub.capacity() < WAITING
             || self.shell.capacity() < WAITING
@@ -78,6 +95,7 @@ impl Sockets {
         {
             tokio::task::yield_now().await;
         }
+        drop(tokio::time::timeout(FAREWELL, self.backlog.empty()).await);
         tokio::time::sleep(LINGER).await;
     }
 }
@@ -137,16 +155,25 @@ async fn replies(mut socket: RouterSendHalf, mut queue: Receiver<Message>, signe
     }
 }
 
-async fn publisher(file: &ConnectionFile, session: &str) -> anyhow::Result<Sender<Message>> {
+async fn publisher(
+    file: &ConnectionFile,
+    session: &str,
+    backlog: Arc<Backlog>,
+) -> anyhow::Result<Sender<Message>> {
     let mut socket = PubSocket::new();
     let mut arrivals = socket.monitor();
-    bind(&mut socket, &file.endpoint(Channel::Iopub)).await?;
+    bind_impatiently(&mut socket, &file.endpoint(Channel::Iopub)).await?;
     // session loop → the socket: everything that is published
     let (sender, mut queue) = mpsc::channel::<Message>(WAITING);
     let signer = Signer::new(&file.key);
     tokio::spawn(async move {
         while let Some(message) = queue.recv().await {
-            if let Some(message) = frames(&signer, message)
+            let mut frames = signer.encode(message);
+            let size = frames.iter().map(|frame| frame.len() + OVERHEAD).sum();
+            if let Some(last) = frames.pop() {
+                frames.push(backlog.hold(last, size));
+            }
+            if let Ok(message) = ZmqMessage::try_from(frames)
                 && let Err(error) = socket.send(message).await
             {
                 tracing::warn!("a message was not published: {error}");
@@ -176,6 +203,19 @@ async fn bind(socket: &mut impl Socket, endpoint: &str) -> anyhow::Result<()> {
         drop(std::fs::remove_file(path));
     }
     socket.bind(endpoint).await.with_context(|| format!("cannot listen on {endpoint}"))?;
+    Ok(())
+}
+
+/// As [`bind`], for a socket whose clients must go on reading: TCP ends a connection whose other end has taken
+/// nothing for [`backlog::PATIENCE`] although something waits for it.
+async fn bind_impatiently(socket: &mut impl Socket, endpoint: &str) -> anyhow::Result<()> {
+    let Some(address) = endpoint.strip_prefix("tcp://") else { return bind(socket, endpoint).await };
+    let listener =
+        std::net::TcpListener::bind(address).with_context(|| format!("cannot listen on {endpoint}"))?;
+    let patience = u32::try_from(backlog::PATIENCE.as_millis()).unwrap_or(u32::MAX);
+    // Connections take it over from the socket that accepts them.
+    rustix::net::sockopt::set_tcp_user_timeout(&listener, patience)?;
+    socket.bind_listener(listener).await.with_context(|| format!("cannot listen on {endpoint}"))?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use fabric::config::RankConfig;
@@ -22,6 +23,7 @@ use super::child;
 use super::link::{Link, Reader};
 use super::mpi::Mpi;
 use super::python::Python;
+use crate::backlog::Backlog;
 use crate::cluster::{Effect, Event, LinkId, SetId};
 
 /// What does not change from one launch to the next.
@@ -33,6 +35,8 @@ pub(super) struct Settings {
     pub mpiexec: Option<Vec<String>>,
     /// How many engines when nobody says.
     pub size: u32,
+    /// What waits for the clients: engines' output waits for it.
+    pub backlog: Arc<Backlog>,
 }
 
 /// The current set's launcher and links.
@@ -149,7 +153,7 @@ async fn launch(
         directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
     });
     launcher.send(&ToLauncher::Remove(vec![runtime]));
-    let listening = tokio::spawn(listen(set, listener, inputs.clone()));
+    let listening = tokio::spawn(listen(set, listener, inputs.clone(), Arc::clone(&settings.backlog)));
     tokio::spawn(follow_launcher(set, process, reader, inputs.clone()));
     drop(inputs.send(Input::Launched(set, Launched { launcher, listening, size })).await);
     Ok(())
@@ -223,11 +227,11 @@ async fn follow_launcher(
     drop(inputs.send(Input::engines(set, Event::LauncherGone)).await);
 }
 
-async fn listen(set: SetId, listener: UnixListener, inputs: Sender<Input>) {
+async fn listen(set: SetId, listener: UnixListener, inputs: Sender<Input>, backlog: Arc<Backlog>) {
     for id in 0.. {
         match listener.accept().await {
             Ok((stream, _)) if is_this_user(&stream) => {
-                tokio::spawn(converse(set, id, stream, inputs.clone()));
+                tokio::spawn(converse(set, id, stream, inputs.clone(), Arc::clone(&backlog)));
             }
             Ok(_) => tracing::warn!("another user's process connected to the engine socket: refused"),
             Err(error) => {
@@ -243,7 +247,13 @@ fn is_this_user(stream: &UnixStream) -> bool {
 }
 
 /// One connection from its hello to its end.
-async fn converse(set: SetId, link: LinkId, stream: UnixStream, inputs: Sender<Input>) {
+async fn converse(
+    set: SetId,
+    link: LinkId,
+    stream: UnixStream,
+    inputs: Sender<Input>,
+    backlog: Arc<Backlog>,
+) {
     let (reading, writing) = stream.into_split();
     let mut reader = Reader::new(reading);
     let hello = match reader.next::<Hello>().await {
@@ -256,11 +266,14 @@ async fn converse(set: SetId, link: LinkId, stream: UnixStream, inputs: Sender<I
     drop(inputs.send(Input::engines(set, Event::Hello { link, hello })).await);
     let read = match role {
         Role::Supervisor { .. } => {
-            pass_on::<FromSupervisor>(&mut reader, set, &inputs, Event::Supervisor).await
+            pass_on::<FromSupervisor>(&mut reader, set, &inputs, None, Event::Supervisor).await
         }
-        Role::Gateway => pass_on::<FromGateway>(&mut reader, set, &inputs, Event::Gateway).await,
+        // Output comes this way.
+        Role::Gateway => {
+            pass_on::<FromGateway>(&mut reader, set, &inputs, Some(&backlog), Event::Gateway).await
+        }
         Role::Worker(_) => {
-            pass_on::<FromWorker>(&mut reader, set, &inputs, |said| Event::Worker { link, said }).await
+            pass_on::<FromWorker>(&mut reader, set, &inputs, None, |said| Event::Worker { link, said }).await
         }
     };
     if let Err(error) = read {
@@ -273,9 +286,13 @@ async fn pass_on<T: serde::de::DeserializeOwned>(
     reader: &mut Reader,
     set: SetId,
     inputs: &Sender<Input>,
+    backlog: Option<&Backlog>,
     event: impl Fn(T) -> Event,
 ) -> anyhow::Result<()> {
     while let Some(said) = reader.next().await? {
+        if let Some(backlog) = backlog {
+            backlog.room().await;
+        }
         if inputs.send(Input::engines(set, event(said))).await.is_err() {
             break;
         }

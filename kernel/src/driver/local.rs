@@ -1,11 +1,14 @@
 //! The local process: started, spoken to, waited for.
 
-use fabric::message::local::{FromLocal, ToLocal};
+use std::sync::Arc;
+
+use fabric::message::local::{Channel, FromLocal, Message, ToLocal};
 use tokio::sync::mpsc::Sender;
 
 use super::child;
 use super::link::{Link, Reader};
 use super::python::Python;
+use crate::backlog::Backlog;
 use crate::session::Event;
 
 /// The link to the current local process, if there is one.
@@ -21,6 +24,7 @@ impl LocalProcess {
         python: &Python,
         setup: &ToLocal,
         events: &Sender<Event>,
+        backlog: &Arc<Backlog>,
     ) -> anyhow::Result<()> {
         let engine = child::beside("parallel-python-engine")?;
         let python_path = python.executable.to_string_lossy();
@@ -32,7 +36,7 @@ impl LocalProcess {
         let (process, link, reader) = child::spawn(&engine, &arguments)?;
         link.send(setup);
         self.link = Some(link);
-        tokio::spawn(listen(process, reader, events.clone()));
+        tokio::spawn(listen(process, reader, events.clone(), Arc::clone(backlog)));
         Ok(())
     }
 
@@ -45,7 +49,12 @@ impl LocalProcess {
 }
 
 /// Passes on all it says, and then how it ended: in this order, so that its last output is not lost.
-async fn listen(process: tokio::process::Child, mut reader: Reader, events: Sender<Event>) {
+async fn listen(
+    process: tokio::process::Child,
+    mut reader: Reader,
+    events: Sender<Event>,
+    backlog: Arc<Backlog>,
+) {
     let ending = tokio::spawn(child::wait(process));
     loop {
         let said = match reader.next::<FromLocal>().await {
@@ -56,10 +65,17 @@ async fn listen(process: tokio::process::Child, mut reader: Reader, events: Send
                 break;
             }
         };
+        if is_output(&said) {
+            backlog.room().await;
+        }
         if events.send(Event::Local(said)).await.is_err() {
             return;
         }
     }
     let (how, last_words) = ending.await.unwrap_or_default();
     drop(events.send(Event::LocalGone { how, last_words }).await);
+}
+
+fn is_output(said: &FromLocal) -> bool {
+    matches!(said, FromLocal::Stream { .. } | FromLocal::Message(Message { channel: Channel::Iopub, .. }))
 }

@@ -73,7 +73,12 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
         python.libpython = None;
     }
     let mut machine = Machine {
-        settings: python.map(|python| Settings { python, mpiexec: options.mpiexec(), size: options.size() }),
+        settings: python.map(|python| Settings {
+            python,
+            mpiexec: options.mpiexec(),
+            size: options.size(),
+            backlog: sockets.backlog(),
+        }),
         setup: ToLocal::Setup {
             session: session_id.clone(),
             connection_file: options.connection_file.to_string_lossy().into_owned(),
@@ -151,7 +156,7 @@ impl Machine {
         let started = match &self.settings {
             Ok(settings) => self
                 .local
-                .start(&settings.python, &self.setup, &self.requests)
+                .start(&settings.python, &self.setup, &self.requests, &settings.backlog)
                 .map_err(|error| format!("{error:#}")),
             Err(unfit) => Err(unfit.clone()),
         };
