@@ -117,10 +117,8 @@ impl World {
     }
 
     fn next(&mut self) -> (Rank, Report) {
-        match self.frames.read(&mut self.kernel).unwrap().unwrap() {
-            FromGateway::Report { rank, report } => (rank, report),
-            other @ FromGateway::Hello { .. } => panic!("{other:?}"),
-        }
+        let FromGateway::Report { rank, report } = self.frames.read(&mut self.kernel).unwrap().unwrap();
+        (rank, report)
     }
 }
 

@@ -10,7 +10,7 @@ use fabric::config::RankConfig;
 use fabric::doorbell::Doorbell;
 use fabric::frame;
 use fabric::message::lifeline::{Hello, Role};
-use fabric::message::task::{FromGateway, Task};
+use fabric::message::task::Task;
 use fabric::message::{BUILD, Rank};
 use fabric::mpi::Mpi;
 use fabric::transport::Fabric as _;
@@ -44,6 +44,5 @@ fn connect_gateway(set: &RankConfig) -> anyhow::Result<UnixStream> {
         .with_context(|| format!("no kernel listens on `{}`", set.socket.display()))?;
     let pid = std::process::id();
     frame::write(&mut gateway, &Hello { build: BUILD.to_owned(), pid, role: Role::Gateway })?;
-    frame::write(&mut gateway, &FromGateway::Hello { pid })?;
     Ok(gateway)
 }

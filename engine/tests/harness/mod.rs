@@ -233,8 +233,7 @@ impl Engines {
         while self.workers.len() < count || self.supervisors.len() < count || self.gateway.is_none() {
             match self.next(deadline) {
                 Heard::Hello(hello, stream) => self.welcome(hello, stream),
-                Heard::Launcher(FromLauncher::Started { .. }) | Heard::Gateway(FromGateway::Hello { .. }) => {
-                }
+                Heard::Launcher(FromLauncher::Started { .. }) => {}
                 other => panic!("while engines start: {other:?}"),
             }
         }
@@ -312,7 +311,6 @@ impl Engines {
             match self.next(deadline) {
                 Heard::Gateway(FromGateway::Report { rank, report }) => return (rank, report),
                 Heard::Worker(rank, FromWorker::Report(report)) => return (rank, report),
-                Heard::Gateway(FromGateway::Hello { .. }) => {}
                 other => self.pending.push(other),
             }
         }

@@ -54,11 +54,6 @@ pub enum ToGateway {
 /// Gateway (rank 0) → kernel, on the gateway socket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum FromGateway {
-    /// The first message: which worker process this socket belongs to.
-    Hello {
-        /// Its process id, as in its [`super::lifeline::WorkerHello`].
-        pid: u32,
-    },
     /// What `rank` reported.
     Report {
         /// The reporting engine.

@@ -190,7 +190,6 @@ impl Cluster {
             Event::Supervisor(FromSupervisor::Exited { worker, ending, last_words }) => {
                 self.exited(worker, ending, &last_words, now, out);
             }
-            Event::Gateway(FromGateway::Hello { .. }) => {}
             Event::Gateway(FromGateway::Report { rank, report }) => self.report(rank, report, out),
             Event::Closed { link } => self.closed(link, now),
             Event::Launcher(said) => self.launcher(said, now, out),
