@@ -79,12 +79,12 @@ class Page:
         return result["result"].get("value")
 
     def wait_for(self, expression: str, timeout: float = 60) -> Any:
-        """Wait until an expression is true, looking at every frame that is drawn; return its value."""
+        """Wait until an expression is true, and return its value."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if value := self.evaluate(expression):
                 return value
-            self.evaluate("new Promise(requestAnimationFrame)")
+            self.evaluate("new Promise(done => setTimeout(done, 100))")
         self.screenshot(self.folder / "timed-out.png")
         raise AssertionError(f"not within {timeout} s: {expression}; see {self.folder}/timed-out.png")
 

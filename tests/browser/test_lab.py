@@ -53,9 +53,9 @@ def test_a_notebook_is_run_by_clicking(tmp_path: Path) -> None:
     with Server(tmp_path, environment, "jupyterlab") as server, Page(tmp_path) as page:
         page("Page.navigate", url=f"http://{server.address}/lab/tree/book.ipynb?token={TOKEN}")
         page.wait_for("document.querySelectorAll('.jp-Notebook .jp-CodeCell').length >= 6")
+        page.click(".jp-Notebook .jp-CodeCell .cm-content")
         # A cell that is run before the kernel has been connected is not run at all.
         page.wait_for("document.querySelector('#jp-main-statusbar')?.innerText.includes('| Idle')")
-        page.click(".jp-Notebook .jp-CodeCell .cm-content")
         for cell in range(len(CELLS)):
             page.press("Enter", modifiers=8)
             if cell == 0:
