@@ -1,8 +1,9 @@
 """Compare with ipyparallel and ipykernel, all on this machine, in this one run.
 
-``make bench`` prints three tables: a parallel cell (``%px pass``, history on), a plain cell
-(``1+1``), and what the kernel uses while nobody asks anything. Each figure is a median over
-repeated cells, with the 99th percentile beside it; close everything else for figures to quote.
+``make bench`` prints four tables: a parallel cell (``%px pass``, history on), a plain cell
+(``1+1``), a start and cells of much output, and what the kernel uses while nobody asks anything.
+Cells that are repeated are given by their median and 99th percentile, the others by their best
+time; close everything else for figures to quote.
 """
 
 from __future__ import annotations
@@ -67,6 +68,26 @@ def plain_cells(cells: int) -> None:
             print(row(label, sample(kernel, "1+1", cells)), flush=True)
 
 
+def output(rounds: int = 3) -> None:
+    """Print how long a start takes, and cells that print and display much, here and on ipykernel."""
+    cells = {
+        "1,000,000 prints": "for i in range(1_000_000): print(i)",
+        "5,000 displays": "for i in range(5_000): display(i)",
+    }
+    print(f"seconds, the best of {rounds}                this kernel ipykernel   times")
+    times: dict[str, dict[str, list[float]]] = {}
+    for name, arguments in ((OURS, []), (IPYKERNEL, [])) * rounds:
+        start = time.monotonic()
+        with TimedKernel(name, arguments) as kernel:
+            kernel.cell("1")
+            times.setdefault("start to first reply", {}).setdefault(name, []).append(time.monotonic() - start)
+            for what, code in cells.items():
+                times.setdefault(what, {}).setdefault(name, []).append(kernel.cell(code))
+    for what, both in times.items():
+        ours, theirs = min(both[OURS]), min(both[IPYKERNEL])
+        print(f"  {what:<36} {ours:9.2f} {theirs:9.2f} {theirs / ours:7.1f}", flush=True)
+
+
 def idle(sizes: Sequence[int], seconds: float) -> None:
     """Print the processor time that the kernel and all its engines use while idle."""
     print(f"idle, processor seconds of all processes in {seconds:g} s")
@@ -83,7 +104,9 @@ def idle(sizes: Sequence[int], seconds: float) -> None:
 def main() -> None:
     """Run the tables that were asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--table", action="append", choices=["px", "local", "idle"], help="default: all")
+    parser.add_argument(
+        "--table", action="append", choices=["px", "local", "output", "idle"], help="default: all"
+    )
     parser.add_argument("-n", "--engines", type=int, nargs="+", default=[4, 8])
     parser.add_argument("--cells", type=int, default=200)
     parser.add_argument("--idle-seconds", type=float, default=20)
@@ -99,6 +122,7 @@ def main() -> None:
     tables: dict[str, Callable[[], None]] = {
         "px": lambda: parallel_cells(arguments.engines, arguments.cells),
         "local": lambda: plain_cells(arguments.cells),
+        "output": output,
         "idle": lambda: idle(arguments.engines, arguments.idle_seconds),
     }
     for name, table in tables.items():
