@@ -27,6 +27,7 @@ Threads, signals and the ways to the kernel are Rust's (``engine/src/worker.rs``
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import platform
 import sys
@@ -63,5 +64,7 @@ def main(options: dict[str, str]) -> None:
 
     from parallel_python.engine.runner import Runner
 
+    # What was made until here stays: no collection need look at it, and no forked child copies it for one.
+    gc.freeze()
     engine.hello(os.uname().nodename, platform.python_version(), sys.executable)
     Runner(engine, shell).serve()
