@@ -63,9 +63,11 @@ def read_only_home(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(home)], check=True)
 
 
-def test_a_home_that_cannot_be_written_to(read_only_home: Path) -> None:
+def test_a_home_that_cannot_be_written_to(read_only_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """History and settings find no place, and cells run."""
-    environment = {"HOME": str(read_only_home), "IPYTHONDIR": "", "MPLCONFIGDIR": ""}
+    for elsewhere in ("IPYTHONDIR", "MPLCONFIGDIR"):
+        monkeypatch.delenv(elsewhere, raising=False)
+    environment = {"HOME": str(read_only_home)}
     with Notebook(engines=1, environment=environment) as nb:
         assert nb.ok("6*7").results == ["42"]
         assert nb.ok("%px print('hi')", timeout=120).stdout == "[stdout:0] hi\n"
