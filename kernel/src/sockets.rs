@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use fabric::message::local::{Channel, Message};
+use futures::StreamExt;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use zeromq::{
     PubSocket, RepSocket, RouterSendHalf, RouterSocket, Socket, SocketEvent, SocketRecv, SocketSend,
@@ -165,36 +166,56 @@ async fn publisher(
     bind_impatiently(&mut socket, &file.endpoint(Channel::Iopub)).await?;
     // session loop → the socket: everything that is published
     let (sender, mut queue) = mpsc::channel::<Message>(WAITING);
-    let signer = Signer::new(&file.key);
+    let mut publisher = Publisher { socket, signer: Signer::new(&file.key), backlog };
+    let composer = Composer::new(session.to_owned());
     tokio::spawn(async move {
-        while let Some(message) = queue.recv().await {
-            let mut frames = signer.encode(message);
-            let size = frames.iter().map(|frame| frame.len() + OVERHEAD).sum();
-            if let Some(last) = frames.pop() {
-                frames.push(backlog.hold(last, size));
-            }
-            if let Ok(message) = ZmqMessage::try_from(frames)
-                && let Err(error) = socket.send(message).await
-            {
-                tracing::warn!("a message was not published: {error}");
-            }
-        }
-    });
-    let (welcome, composer) = (sender.clone(), Composer::new(session.to_owned()));
-    tokio::spawn(async move {
-        use futures::StreamExt;
-        while let Some(event) = arrivals.next().await {
-            if matches!(event, SocketEvent::Accepted(..)) {
-                tokio::time::sleep(WELCOME_DELAY).await;
-                let content = serde_json::json!({"subscription": ""});
-                let mut message =
-                    composer.iopub("iopub_welcome", &fabric::message::Json::default(), &content);
-                message.identities = vec![serde_bytes::ByteBuf::new()];
-                drop(welcome.send(message).await);
+        loop {
+            // What was published before a client's welcome would reach it before the welcome.
+            tokio::select! {
+                biased;
+                Some(event) = arrivals.next() => {
+                    if matches!(event, SocketEvent::Accepted(..)) {
+                        tokio::time::sleep(WELCOME_DELAY).await;
+                        publisher.send(welcome(&composer)).await;
+                    }
+                }
+                message = queue.recv() => match message {
+                    Some(message) => publisher.send(message).await,
+                    None => break,
+                },
             }
         }
     });
     Ok(sender)
+}
+
+/// Tells a client that its subscription is there (JEP 65).
+fn welcome(composer: &Composer) -> Message {
+    let content = serde_json::json!({"subscription": ""});
+    let mut message = composer.iopub("iopub_welcome", &fabric::message::Json::default(), &content);
+    message.identities = vec![serde_bytes::ByteBuf::new()];
+    message
+}
+
+struct Publisher {
+    socket: PubSocket,
+    signer: Signer,
+    backlog: Arc<Backlog>,
+}
+
+impl Publisher {
+    async fn send(&mut self, message: Message) {
+        let mut frames = self.signer.encode(message);
+        let size = frames.iter().map(|frame| frame.len() + OVERHEAD).sum();
+        if let Some(last) = frames.pop() {
+            frames.push(self.backlog.hold(last, size));
+        }
+        if let Ok(message) = ZmqMessage::try_from(frames)
+            && let Err(error) = self.socket.send(message).await
+        {
+            tracing::warn!("a message was not published: {error}");
+        }
+    }
 }
 
 async fn bind(socket: &mut impl Socket, endpoint: &str) -> anyhow::Result<()> {
