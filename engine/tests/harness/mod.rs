@@ -10,6 +10,8 @@
 
 #![allow(dead_code, clippy::unwrap_used)]
 
+mod executable;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::Shutdown;
@@ -17,10 +19,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+use executable::executable;
 use fabric::config::RankConfig;
 use fabric::frame::{self, Frames};
 use fabric::message::launcher::{FromLauncher, ToLauncher};
@@ -95,20 +97,6 @@ pub(crate) fn through_both_doors(size: u32, test: impl Fn(Engines)) {
             test(Engines::start_with(size, door, |_| {}));
         }
     }
-}
-
-/// The executable, with the library beside it: cargo builds no cdylib for the sake of a test.
-pub(crate) fn executable() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let executable = PathBuf::from(env!("CARGO_BIN_EXE_parallel-python-engine"));
-        let profile = executable.parent().and_then(Path::file_name).unwrap().to_str().unwrap();
-        let profile = if profile == "debug" { "dev" } else { profile };
-        let mut command = Command::new(env!("CARGO"));
-        command.args(["build", "--quiet", "--lib", "-p", "parallel-python-engine", "--profile", profile]);
-        assert!(command.status().unwrap().success(), "the engine library does not build");
-        executable
-    })
 }
 
 fn root() -> PathBuf {

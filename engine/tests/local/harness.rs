@@ -1,5 +1,8 @@
 //! A kernel's end of the link.
 
+#[path = "../harness/executable.rs"]
+mod executable;
+
 use std::collections::VecDeque;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
@@ -10,6 +13,7 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use executable::executable;
 use fabric::frame::{Frames, encode};
 use fabric::message::Buffer;
 use fabric::message::local::{Channel, FromLocal, MagicSpec, Message, ToLocal};
@@ -52,20 +56,6 @@ fn libpython() -> Option<&'static Path> {
         Some(PathBuf::from(path.trim())).filter(|path| path.is_absolute())
     };
     FOUND.get_or_init(find).as_deref()
-}
-
-/// The executable, with the library beside it: cargo builds no cdylib for the sake of a test.
-fn executable() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let executable = PathBuf::from(env!("CARGO_BIN_EXE_parallel-python-engine"));
-        let profile = executable.parent().and_then(Path::file_name).unwrap().to_str().unwrap();
-        let profile = if profile == "debug" { "dev" } else { profile };
-        let mut command = Command::new(env!("CARGO"));
-        command.args(["build", "--quiet", "--lib", "-p", "parallel-python-engine", "--profile", profile]);
-        assert!(command.status().unwrap().success(), "the engine library does not build");
-        executable
-    })
 }
 
 /// A local process and our end of its link.
