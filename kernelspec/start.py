@@ -13,11 +13,30 @@ import os
 import sys
 
 
+def known() -> list[str]:
+    """Return what the kernel would otherwise have to start this Python once more to learn.
+
+    A Python that is linked to its shared library says exactly which one that is; any other Python, and one
+    that is too old, is asked by the kernel.
+    """
+    name = f"/libpython{sys.version_info.major}.{sys.version_info.minor}{sys.abiflags}.so"
+    if sys.version_info < (3, 11):  # noqa: UP036 (this script runs in whatever Python Jupyter runs in)
+        return []
+    try:
+        with open("/proc/self/maps", encoding="utf-8") as maps:
+            paths = {line.rstrip("\n").partition("/")[2] for line in maps if name in line}
+    except (OSError, UnicodeDecodeError):
+        return []
+    library = "/" + paths.pop() if len(paths) == 1 else ""
+    return ["--default-libpython", library] if os.path.isfile(library) else []
+
+
 def main() -> None:
     """Replace this process by the kernel's executable."""
     folder = os.path.dirname(os.path.abspath(__file__))
     kernel = os.path.join(folder, "bin", "parallel-python")
-    command = [kernel, "kernel", *sys.argv[1:], "--default-python", sys.executable]
+    # Before what frontends add: behind the names of scripts, which `jupyter run` adds, nothing is an option.
+    command = [kernel, "kernel", "--default-python", sys.executable, *known(), *sys.argv[1:]]
     try:
         os.execv(kernel, command)
     except OSError as error:

@@ -79,7 +79,13 @@ def test_start_tells_the_kernel_its_python_and_passes_options_on(tmp_path: Path)
         output, _ = process.communicate(timeout=30)
     pid, *arguments = output.splitlines()
     assert int(pid) == process.pid, "Jupyter watches this pid: it has to become the kernel's"
-    assert arguments == ["kernel", "-f", "file", "-n", "4", "--default-python", sys.executable]
+    assert arguments[:3] == ["kernel", "--default-python", sys.executable]
+    assert arguments[-4:] == ["-f", "file", "-n", "4"]
+    # Of a Python that is linked to its shared library it says which one, and the kernel need not ask.
+    if known := arguments[3:-4]:
+        option, library = known
+        assert option == "--default-libpython"
+        assert Path(library).is_file() and Path(library).name.startswith("libpython3.")
 
 
 def test_start_without_a_build_says_what_to_do(tmp_path: Path) -> None:

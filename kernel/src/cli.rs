@@ -48,6 +48,9 @@ pub struct KernelOptions {
     /// The Python this kernel was installed for; kernel.json says so.
     #[arg(long, value_name = "PYTHON", hide = true)]
     default_python: Option<PathBuf>,
+    /// The shared library of that Python, if whoever names it knows that it has one and is new enough.
+    #[arg(long, value_name = "LIBRARY", hide = true)]
+    default_libpython: Option<PathBuf>,
     /// The command that starts MPI programs, with arguments if it needs some [default: mpiexec beside
     /// the Python, else on PATH].
     #[arg(long, value_name = "CMD ARGS", env = "PARALLEL_PYTHON_MPIEXEC")]
@@ -76,6 +79,15 @@ impl KernelOptions {
     pub fn python(&self) -> PathBuf {
         let chosen = self.python.as_ref().or(self.default_python.as_ref());
         chosen.cloned().unwrap_or_else(|| PathBuf::from("python3"))
+    }
+
+    /// The Python and its shared library where both are known already.
+    #[must_use]
+    pub fn known_python(&self) -> Option<(PathBuf, PathBuf)> {
+        match self.python {
+            Some(_) => None,
+            None => self.default_python.clone().zip(self.default_libpython.clone()),
+        }
     }
 
     /// The words of the user's mpiexec.

@@ -68,7 +68,10 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
     let (inputs, mut from_engines) = mpsc::channel(WAITING); // engine links, launcher → loop
     let session_id = uuid::Uuid::new_v4().to_string();
     let sockets = Sockets::bind(&file, &session_id, &requests).await?;
-    let mut python = Python::ask(&options.python()).await;
+    let mut python = match options.known_python() {
+        Some((executable, libpython)) => Ok(Python::known(executable, libpython)),
+        None => Python::ask(&options.python()).await,
+    };
     if let (Ok(python), Door::Extension) = (&mut python, options.door) {
         python.libpython = None;
     }

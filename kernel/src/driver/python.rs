@@ -1,4 +1,4 @@
-//! Which Python to be: found, and asked once what it is.
+//! Which Python to be: found, and asked once what it is, unless `start.py` ran in it and has said so.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -22,10 +22,22 @@ pub(super) struct Python {
     pub executable: PathBuf,
     /// Its shared library, if it has one.
     pub libpython: Option<PathBuf>,
+}
+
+/// The answer to [`QUESTION`].
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(flatten)]
+    python: Python,
     version: (u32, u32),
 }
 
 impl Python {
+    /// A Python of which all is known: absolute, linked to this library, and new enough.
+    pub(super) fn known(executable: PathBuf, libpython: PathBuf) -> Self {
+        Self { executable, libpython: Some(libpython) }
+    }
+
     /// Asks `python`, a path or a name to be found on PATH.
     ///
     /// # Errors
@@ -44,13 +56,13 @@ impl Python {
             let said = String::from_utf8_lossy(&answer.stderr);
             return Err(format!("`{name}` does not work as a Python: {}", said.trim()));
         }
-        let facts: Self = serde_json::from_slice(&answer.stdout).map_err(|_| {
+        let Answer { python, version } = serde_json::from_slice(&answer.stdout).map_err(|_| {
             format!("`{name}` does not work as a Python: it did not answer a simple question")
         })?;
-        if facts.version < (3, 11) {
-            let (major, minor) = facts.version;
+        if version < (3, 11) {
+            let (major, minor) = version;
             return Err(format!("`{name}` is Python {major}.{minor}: this kernel needs 3.11 or newer"));
         }
-        Ok(facts)
+        Ok(python)
     }
 }

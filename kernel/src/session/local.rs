@@ -51,10 +51,7 @@ impl Session {
         match said {
             FromLocal::Hello { build, kernel_info, .. } if build == fabric::message::BUILD => {
                 self.local = Local::Up { kernel_info, served: false };
-                // Only now, so that the engines do not slow the first cell down.
-                if !self.lazy && self.desk.cluster.set() == 0 {
-                    self.desk.cluster(|cluster, out| cluster.start(None, now, out));
-                }
+                self.desk.eager.python_is_up(now);
             }
             FromLocal::Hello { build, .. } => {
                 let ours = fabric::message::BUILD;
@@ -67,7 +64,7 @@ impl Session {
             FromLocal::Message(message) => self.pass_on(message),
             FromLocal::Stream { name, text, parent } => self.desk.stream(name.as_str(), &text, &parent),
             FromLocal::Finished { msg_id, next_count, failed } => {
-                self.local_finished(&msg_id, next_count, failed)
+                self.local_finished(&msg_id, next_count, failed, now)
             }
             FromLocal::Call { call, magic, line, cell, parent } => {
                 self.runs.push(Run::of_call(call, &magic, &line, cell.as_deref(), parent));
@@ -113,7 +110,7 @@ impl Session {
         }
     }
 
-    fn local_finished(&mut self, msg_id: &str, next_count: u32, failed: bool) {
+    fn local_finished(&mut self, msg_id: &str, next_count: u32, failed: bool, now: Instant) {
         self.next_count = next_count;
         if let Local::Up { served, .. } = &mut self.local {
             *served = true;
@@ -128,6 +125,9 @@ impl Session {
         }
         match std::mem::replace(&mut self.current, Current::Idle) {
             Current::Local { request, stop_on_error } if request.header.msg_id == msg_id => {
+                if request.header.msg_type == "execute_request" {
+                    self.desk.eager.cell_has_ended(now);
+                }
                 request.close(&self.desk.composer, &mut self.desk.effects);
                 if failed && stop_on_error {
                     self.abort_queue();

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`shell`](self) | requests in order: whose is a cell, what is aborted after an error |
 //! | `control` | requests that overtake: interrupt, shutdown, kernel_info |
+//! | `eager` | when the engines start by themselves |
 //! | `local` | what the local process says, and what happens when it dies |
 //! | `records` | parallel cells on their way into the history |
 //! | `run` | a cell's parallel steps, one after the other |
@@ -16,6 +17,7 @@
 //! **Invariant**: one shell request at a time; its `idle` goes out after the last byte of the last rank.
 
 mod control;
+mod eager;
 mod failure;
 mod finish;
 mod local;
@@ -37,6 +39,7 @@ use crate::cluster::{self, Cluster, Notice, SetId};
 use crate::compose::Composer;
 use crate::request::Request;
 use crate::wire::Incoming;
+use eager::Eager;
 use local::Local;
 use records::Records;
 use run::{Progress, Run};
@@ -99,6 +102,7 @@ pub(crate) struct Desk {
     composer: Composer,
     cluster: Cluster,
     autopx: bool,
+    eager: Eager,
     /// Tasks whose cell does not wait for them, on their way to the background.
     detached: Vec<TaskRun>,
     /// The last tasks that ended, because threads and children they left may still write.
@@ -149,7 +153,6 @@ pub struct Session {
     background: Vec<TaskRun>,
     next_count: u32,
     records: Records,
-    lazy: bool,
     ending: Option<Instant>,
 }
 
@@ -174,6 +177,7 @@ impl Session {
             composer: Composer::new(session_id),
             cluster: Cluster::default(),
             autopx: false,
+            eager: if lazy { Eager::Never } else { Eager::Later },
             detached: Vec::new(),
             finished: VecDeque::new(),
             effects: Vec::new(),
@@ -189,7 +193,6 @@ impl Session {
             background: Vec::new(),
             next_count: 1,
             records: Records::default(),
-            lazy,
             ending: None,
         }
     }
@@ -241,12 +244,14 @@ impl Session {
         runs.chain(tasks)
             .chain(self.desk.cluster.deadline())
             .chain(self.records.deadline())
+            .chain(self.desk.eager.deadline())
             .chain(self.ending)
             .min()
     }
 
     /// Follows up until nothing more comes of what happened.
     fn settle(&mut self, now: Instant) -> Vec<Effect> {
+        self.start_eagerly(now);
         loop {
             while let Some(notice) = self.desk.notices.pop_front() {
                 self.notice(notice, now);

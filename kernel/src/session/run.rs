@@ -10,6 +10,7 @@ use fabric::message::{Json, Rank};
 use magics::{EnginesAction, Px, Step, Targets};
 use serde_json::{Value, json};
 
+use super::eager::Eager;
 use super::failure::Failure;
 use super::task::TaskRun;
 use super::{Desk, table};
@@ -238,6 +239,10 @@ impl Run {
     }
 
     fn engines(&mut self, action: &EnginesAction, desk: &mut Desk, now: Instant) {
+        match action {
+            EnginesAction::Show => desk.start_waiting_engines(now),
+            _ => desk.eager = Eager::Never,
+        }
         match *action {
             EnginesAction::Show => {
                 desk.cluster(|cluster, out| cluster.ask_status(out));

@@ -33,6 +33,7 @@ impl Play {
         play.effects = play.session.begin(play.now);
         play.local_hello();
         if engines > 0 {
+            play.wait(Duration::from_secs(1));
             play.engines_up(1, engines);
         }
         play.effects.clear();
@@ -402,5 +403,65 @@ fn what_asks_for_no_reply_gets_none() {
         let comm = play.request(Channel::Shell, kind, json!({"comm_id": "c", "data": {}}));
         play.finished(&comm, 1, false);
         assert_eq!(play.said(), ["busy", "idle"], "{kind}");
+    }
+}
+
+impl Play {
+    /// The local process is up, and nothing has happened since.
+    fn fresh() -> Self {
+        let mut play = Self::new(0);
+        play.effects.clear();
+        play
+    }
+
+    fn launches(&self) -> usize {
+        let launch = |effect: &&Effect| matches!(effect, Effect::Engines(cluster::Effect::Launch { .. }));
+        self.effects.iter().filter(launch).count()
+    }
+
+    fn local_finishes(&mut self, msg_id: &str) {
+        let msg_id = msg_id.to_owned();
+        self.on(Event::Local(FromLocal::Finished { msg_id, next_count: 2, failed: false }));
+    }
+}
+
+#[test]
+fn engines_start_after_the_first_cell_or_when_nobody_runs_one() {
+    let mut play = Play::fresh();
+    assert_eq!(play.launches(), 0, "the first cell goes first");
+    let cell = play.cell("1");
+    assert_eq!(play.launches(), 0);
+    play.local_finishes(&cell);
+    assert_eq!(play.launches(), 1);
+    play.wait(Duration::from_secs(10));
+    assert_eq!(play.launches(), 1);
+
+    let mut play = Play::fresh();
+    play.wait(Duration::from_millis(499));
+    assert_eq!(play.launches(), 0);
+    play.wait(Duration::from_millis(2));
+    assert_eq!(play.launches(), 1, "nobody runs a cell");
+
+    let mut play = Play::fresh();
+    play.cell("while True: pass");
+    play.wait(Duration::from_secs(4));
+    assert_eq!(play.launches(), 0, "the first cell runs");
+    play.wait(Duration::from_secs(2));
+    assert_eq!(play.launches(), 1, "it runs for long");
+}
+
+#[test]
+fn what_the_user_says_about_engines_comes_before_their_own_start() {
+    for (cell, launches) in [
+        ("%px 1", 1),
+        ("%engines", 1),
+        ("%engines start 3", 1),
+        ("%engines restart 3", 1),
+        ("%engines stop", 0),
+    ] {
+        let mut play = Play::fresh();
+        play.cell(cell);
+        play.wait(Duration::from_secs(10));
+        assert_eq!(play.launches(), launches, "{cell}");
     }
 }

@@ -25,12 +25,14 @@ file                      what it is
 ``magics``                the parallel magics, which call the kernel
 ``history``               cells that ran on the engines, in this shell's history
 ``subshells``             threads that run cells beside the main shell
+``debugger``              ipykernel's debugger, loaded when somebody debugs
 ``debugging``             what ipykernel's debugger needs of sockets
 ========================  ==================================================================
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import sys
@@ -51,6 +53,8 @@ def main(options: dict[str, str]) -> None:
     options : dict
         ``link`` is the descriptor of the link; ``door`` says how Python was entered.
     """
+    # What a start makes stays: looking through it for garbage, now or later, is for nothing.
+    gc.disable()
     _lead_a_process_group()
     link = Link(int(options["link"]))
     try:
@@ -59,6 +63,8 @@ def main(options: dict[str, str]) -> None:
         link.unfit(_reason(error))
         raise SystemExit(1) from error
     link.hello(platform.python_version(), app.kernel_info())
+    gc.freeze()
+    gc.enable()
     app.start()
 
 

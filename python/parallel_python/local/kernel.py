@@ -20,6 +20,7 @@ from traitlets import Any as AnyTrait
 from traitlets import Float
 
 from .channels import Channel, Parts
+from .debugger import DeferredDebugger, defer
 from .history import record
 from .interrupts import begin, end, interruptible
 from .session import RustSession
@@ -63,6 +64,8 @@ class LocalKernel(IPythonKernel):
     shell_stream = AnyTrait()
     control_stream = AnyTrait()
     debugpy_stream = AnyTrait()
+    # Made when somebody debugs.
+    debugger_class = AnyTrait(DeferredDebugger)
     session: RustSession
     # Nothing has to settle: what was flushed has been written.
     _execute_sleep = Float(0.0).tag(config=True)
@@ -70,8 +73,15 @@ class LocalKernel(IPythonKernel):
     def __init__(self, **kwargs: Any) -> None:
         self._open: dict[str, Request] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        defer()
         super().__init__(**kwargs)
         self.session.on_reply = self._note_reply
+
+    async def poll_stopped_queue(self) -> None:
+        """Say where the debugger has stopped, from the first debug request on."""
+        if debugger := getattr(self, "debugger", None):
+            await debugger.wait_until_made()
+            await super().poll_stopped_queue()
 
     def serve(self, request: Request, context: Context) -> None:
         """Begin with a shell request in the running event loop.
