@@ -89,6 +89,12 @@ pub(crate) fn adopt_descriptor(number: c_int) -> std::io::Result<std::os::fd::Ow
     Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(number) })
 }
 
+/// Closes a descriptor that Python has handed over.
+pub(crate) fn close_descriptor(number: c_int) {
+    // SAFETY: only a number is passed, of a memory file that Python made, reported and does not use any more.
+    unsafe { libc::close(number) };
+}
+
 /// Puts a copy of descriptor `source` in the place of `target`.
 pub(crate) fn replace_descriptor(source: c_int, target: c_int) {
     // SAFETY: only numbers are passed; whoever owns `target` finds another file there, which is the purpose.

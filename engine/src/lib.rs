@@ -16,10 +16,12 @@
 use pyo3::prelude::*;
 
 mod capture;
+mod client;
 mod farewell;
 mod ffi;
 mod group;
 mod local;
+mod payload;
 mod sources;
 mod threads;
 mod worker;
@@ -30,5 +32,6 @@ fn _parallel_python(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("BUILD", fabric::message::BUILD)?;
     sources::register(module)?;
     worker::register(module)?;
+    client::register(module)?;
     local::register(module)
 }

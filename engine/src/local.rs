@@ -21,7 +21,7 @@ mod interrupt;
 mod link;
 mod outgoing;
 mod reader;
-mod wait;
+pub(crate) mod wait;
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<link::Link>()?;

@@ -22,6 +22,7 @@ mod guard;
 mod host;
 mod lifeline;
 mod link;
+mod queue;
 mod stack;
 mod world;
 

@@ -54,7 +54,7 @@ fn main() -> Fallible<()> {
         kernel.map(|socket| thread::spawn(move || Kernel::new(socket, size).run(&options, &library)));
     let mut leave = false;
     while let Ok(task) = inbox.recv() {
-        let Work::Execute { code, .. } = &task.work;
+        let Work::Execute { code, .. } = &task.work else { continue };
         work(&outbox, rank, task.id, code)?;
         if code == "quit" || code == "leave" {
             leave = code == "leave";

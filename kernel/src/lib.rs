@@ -10,10 +10,10 @@
 //! The modules in the order in which a cell meets them:
 //! [`sockets`] and [`wire`] take it in, [`session`] decides whose it is ([`request`] frames it in busy
 //! and idle), [`cluster`] fans it out and watches over the engines, [`merge`] makes one voice of what
-//! they report, [`compose`] writes the messages, [`backlog`] keeps those who produce them to the pace of
+//! they report, [`clients`] does the same for those who use the client API, [`compose`] writes the messages, [`backlog`] keeps those who produce them to the pace of
 //! those who read. [`driver`] is the loop that joins them to the operating system.
 //!
-//! **Invariant**: [`session`], [`cluster`] and [`merge`] do no I/O and read no clock.
+//! **Invariant**: [`session`], [`cluster`], [`clients`] and [`merge`] do no I/O and read no clock.
 //!
 //! **Boundary**: this process links neither Python nor MPI, so no crash of user code can end it.
 
@@ -21,6 +21,7 @@
 
 mod backlog;
 pub mod cli;
+pub mod clients;
 pub mod cluster;
 pub mod compose;
 pub mod connection;

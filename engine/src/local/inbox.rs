@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fabric::message::Buffer;
 use fabric::message::local::Message;
+use fabric::message::{Buffer, Json};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 use rustix::event::{EventfdFlags, eventfd};
@@ -18,6 +18,8 @@ pub(super) enum Item {
     Astray { message: Message, msg_id: String },
     /// A cell that ran on the engines.
     Record { code: String, count: u32 },
+    /// The result of a parallel cell that did not wait, for the namespace.
+    Bind { name: String, variable: Option<String>, show: bool, parent: Json, count: u32 },
     /// The end.
     Quit,
 }
@@ -101,6 +103,10 @@ impl Inbox {
                 ("astray", parts(py, &message)?, msg_id).into_pyobject(py)?.into_any()
             }
             Some(Item::Record { code, count }) => ("record", code, count).into_pyobject(py)?.into_any(),
+            Some(Item::Bind { name, variable, show, parent, count }) => {
+                let parent = PyBytes::new(py, &parent);
+                ("bind", name, variable, show, parent, count).into_pyobject(py)?.into_any()
+            }
             Some(Item::Quit) => ("quit",).into_pyobject(py)?.into_any(),
         };
         Ok(Some(tuple.cast_into::<PyTuple>()?))

@@ -1,7 +1,7 @@
 //! The link to the kernel as Python sees it.
 
 use std::fs::File;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::AsRawFd as _;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,16 +11,16 @@ use fabric::message::{BUILD, Buffer};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
-use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::calls::Calls;
 use super::inbox::{Inbox, Item, Queue, parts};
 use super::interrupt::Interrupt;
 use super::outgoing::Outgoing;
 use super::reader::{self, Routes, Setup};
-use super::wait::wait_for;
+use super::wait::{MainThread, wait_for};
 use crate::capture::Capture;
-use crate::{ffi, threads};
+use crate::client::ClientLink;
+use crate::{client, ffi, threads};
 
 /// A magic as Python takes it: name, whether it is a line magic, whether it is a cell magic, help.
 type Spec = (String, bool, bool, String);
@@ -38,9 +38,7 @@ pub(super) struct Link {
     tag: Mutex<Tag>,
     routes: Arc<Routes>,
     setup: Mutex<Receiver<Setup>>,
-    main: libc::pthread_t,
-    /// Where Python's signal handlers leave a byte, and where it is found.
-    wakeup: (OwnedFd, OwnedFd),
+    main: Arc<MainThread>,
 }
 
 #[pymethods]
@@ -57,6 +55,7 @@ impl Link {
             subshells: Mutex::default(),
             calls: Calls::default(),
             interrupt: Interrupt::new(),
+            client: client::Inbox::new()?,
         });
         // reader → `Link::setup`, the first message
         let (sender, setup) = channel();
@@ -73,10 +72,9 @@ impl Link {
                 let _ = sink.send(&FromLocal::Stream { name, text, parent });
             }),
         )?;
-        let wakeup = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(std::io::Error::from)?;
-        let main = ffi::this_thread();
+        let main = MainThread::new()?;
         let (tag, setup) = (Mutex::new(tag), Mutex::new(setup));
-        Ok(Link { file, outgoing, capture, tag, routes, setup, main, wakeup })
+        Ok(Link { file, outgoing, capture, tag, routes, setup, main })
     }
 
     /// Waits for the kernel's first message: session id, connection file and magics.
@@ -203,7 +201,7 @@ impl Link {
         let parent = Buffer::from(parent);
         let answer = self
             .post(py, FromLocal::Call { call, magic, line, cell, parent })
-            .and_then(|()| wait_for(py, &slot, self.wakeup(), || slot.take()));
+            .and_then(|()| wait_for(py, &slot, self.main.wakeup(), || slot.take()));
         self.routes.calls.close(call);
         if answer.is_err() {
             self.post(py, FromLocal::Withdraw { call })?;
@@ -227,11 +225,18 @@ impl Link {
     /// Waits for the client's next message on stdin.
     fn wait_input<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let stdin = &self.routes.stdin;
-        let item = wait_for(py, stdin, self.wakeup(), || stdin.take())?;
+        let item = wait_for(py, stdin, self.main.wakeup(), || stdin.take())?;
         match item {
             Item::Message { message, .. } => parts(py, &message),
             _ => Err(PyRuntimeError::new_err("not a message: the stdin inbox holds nothing else")),
         }
+    }
+
+    /// The client API's way to the kernel.
+    fn client(&self) -> ClientLink {
+        let outgoing = Arc::clone(&self.outgoing);
+        let post = Box::new(move |ask| outgoing.send(&FromLocal::Client(ask)));
+        ClientLink::new(post, Arc::clone(&self.routes.client), Arc::clone(&self.main))
     }
 
     /// The main shell's inbox.
@@ -268,12 +273,12 @@ impl Link {
 
     /// The descriptors for `signal.set_wakeup_fd` and for the event loop that is to be woken.
     fn wakeup_descriptors(&self) -> (i32, i32) {
-        (self.wakeup.1.as_raw_fd(), self.wakeup.0.as_raw_fd())
+        self.main.descriptors()
     }
 
     /// Forgets the signals that have woken the event loop.
     fn woken(&self) {
-        let _ = rustix::io::read(&self.wakeup.0, &mut [0_u8; 64]);
+        self.main.woken();
     }
 
     /// The descriptor of what was standard error before.
@@ -299,11 +304,6 @@ impl Link {
             self.outgoing.send(&message)
         })
         .map_err(|error| PyValueError::new_err(error.to_string()))
-    }
-
-    /// Signals are for the main thread alone, and so is the descriptor that tells of them.
-    fn wakeup(&self) -> Option<BorrowedFd<'_>> {
-        (ffi::this_thread() == self.main).then(|| self.wakeup.0.as_fd())
     }
 
     fn tag(&self, parent: &[u8]) -> Tag {

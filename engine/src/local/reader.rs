@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::calls::Calls;
 use super::inbox::{Item, Queue};
 use super::interrupt::Interrupt;
-use crate::ffi;
+use crate::{client, ffi};
 
 /// The contents of [`ToLocal::Setup`].
 pub(super) struct Setup {
@@ -30,6 +30,7 @@ pub(super) struct Routes {
     pub(super) subshells: Mutex<HashMap<String, Arc<Queue>>>,
     pub(super) calls: Calls,
     pub(super) interrupt: Interrupt,
+    pub(super) client: Arc<client::Inbox>,
 }
 
 /// Reads until the link ends, and the process with it.
@@ -74,6 +75,10 @@ impl Routes {
             ToLocal::Message(message) => self.deliver(message),
             ToLocal::Interrupt => self.interrupt.deliver(),
             ToLocal::Record { code, count } => self.main.push(Item::Record { code, count }),
+            ToLocal::Client(told) => self.client.push(told),
+            ToLocal::Bind { name, variable, show, parent, count } => {
+                self.main.push(Item::Bind { name, variable, show, parent, count });
+            }
             ToLocal::Answer { call, answer } => self.calls.answer(call, answer),
             ToLocal::Quit => {
                 self.interrupt.deliver();

@@ -1,14 +1,47 @@
 //! Waiting for the kernel from within user code: without the GIL, and so that a signal ends it.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::ffi;
+
+/// Python's main thread, and the descriptor that tells it of signals: both are for it alone.
+pub(crate) struct MainThread {
+    thread: libc::pthread_t,
+    /// Where Python's signal handlers leave a byte, and where it is found.
+    pipe: (OwnedFd, OwnedFd),
+}
+
+impl MainThread {
+    /// To be made on it.
+    pub(crate) fn new() -> std::io::Result<Arc<MainThread>> {
+        let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        Ok(Arc::new(MainThread { thread: ffi::this_thread(), pipe }))
+    }
+
+    /// What becomes readable when a signal has come, on the main thread.
+    pub(crate) fn wakeup(&self) -> Option<BorrowedFd<'_>> {
+        (ffi::this_thread() == self.thread).then(|| self.pipe.0.as_fd())
+    }
+
+    /// For `signal.set_wakeup_fd` and for the event loop that is to be woken.
+    pub(crate) fn descriptors(&self) -> (RawFd, RawFd) {
+        (self.pipe.1.as_raw_fd(), self.pipe.0.as_raw_fd())
+    }
+
+    /// Forgets the signals that have come.
+    pub(crate) fn woken(&self) {
+        let _ = rustix::io::read(&self.pipe.0, &mut [0_u8; 64]);
+    }
+}
 
 /// Waits until `found` gives something; `bell` becomes readable when that may be so, `wakeup` when a signal has
 /// come. Python's signal handlers run in between, and what they raise ends the wait.
-pub(super) fn wait_for<T>(
+pub(crate) fn wait_for<T>(
     py: Python<'_>,
     bell: &Arc<impl AsFd + Send + Sync>,
     wakeup: Option<BorrowedFd<'_>>,

@@ -5,25 +5,28 @@ use std::io::Write as _;
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Context as _;
 use fabric::comm::Comm;
 use fabric::config::RankConfig;
 use fabric::message::lifeline::{Door, Hello, Role, WorkerHello};
+use fabric::message::payload::Payload;
 use fabric::message::report::{Event, Outcome, Raised, StreamName};
-use fabric::message::task::{Task, TaskId, Work};
+use fabric::message::task::{TaskId, Work};
 use fabric::message::{BUILD, Buffer, Json};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
 
 use super::link::Link;
+use super::queue::{Queue, Turn};
 use super::stack::Stack;
 use super::{host, lifeline, world};
 use crate::capture::Capture;
 use crate::farewell::FAREWELL;
-use crate::{ffi, threads};
+use crate::{ffi, payload, threads};
 
 /// What a call returned, or what it raised.
 type Outcomes<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
@@ -37,7 +40,7 @@ pub(super) struct Engine {
     size: u32,
     library: String,
     link: Arc<Link>,
-    tasks: Mutex<Receiver<Task>>,
+    tasks: Mutex<Queue>,
     comm: Mutex<Option<Comm>>,
     capture: OnceLock<Capture<TaskId>>,
     stack: Arc<Stack>,
@@ -130,21 +133,20 @@ impl Engine {
         self.link.hello(&hello).map_err(|error| PyRuntimeError::new_err(error.to_string()))
     }
 
-    /// Waits for the next task: `(id, code, store_history)`, or None when the engine is to quit.
-    fn next_task(&self, py: Python<'_>) -> Option<(TaskId, String, bool)> {
-        py.detach(|| {
-            let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-            while let Ok(task) = tasks.recv() {
-                if self.link.is_quitting() {
-                    return None;
-                }
-                if task.id != 0 {
-                    let Work::Execute { code, store_history } = task.work;
-                    return Some((task.id, code, store_history));
-                }
+    /// Waits for the next task: `(id, "execute", code, store_history)` or `(id, "apply", pickle, buffers)`, or
+    /// None when the engine is to quit.
+    fn next_task<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let Some((id, work)) = py.detach(|| self.wait_for_task()) else { return Ok(None) };
+        let tuple = match work {
+            Work::Execute { code, store_history } => {
+                (id, "execute", code, store_history).into_pyobject(py)?
             }
-            None
-        })
+            Work::Apply { payload } => {
+                let (pickle, buffers) = payload::to_python(py, &payload)?;
+                (id, "apply", pickle, buffers).into_pyobject(py)?
+            }
+        };
+        Ok(Some(tuple))
     }
 
     /// Calls `body()` as the given task: `(its value, what it raised)`, one of which is None.
@@ -207,9 +209,39 @@ impl Engine {
         self.report(py, Event::Result { count, content: Json::from(content) })
     }
 
+    /// Reports the value of a call: a pickle, and its buffers as bytes-like objects or as the places
+    /// `(holder, descriptor, offset, length)` of memory files, which are closed when the kernel has opened them.
+    fn value(
+        &self,
+        py: Python<'_>,
+        pickle: &Bound<'_, PyBytes>,
+        buffers: Vec<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let payload = payload::from_python(pickle, buffers)?;
+        self.hand_over(py, &payload);
+        self.report(py, Event::Value { payload })
+    }
+
+    /// Reports what the task shows of its state while it runs; as `value`.
+    fn data(
+        &self,
+        py: Python<'_>,
+        pickle: &Bound<'_, PyBytes>,
+        buffers: Vec<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let payload = payload::from_python(pickle, buffers)?;
+        self.hand_over(py, &payload);
+        self.report(py, Event::Data { payload })
+    }
+
     /// Reports a payload of the cell's reply.
     fn payload(&self, py: Python<'_>, content: Vec<u8>) -> PyResult<()> {
         self.report(py, Event::Payload { content: Json::from(content) })
+    }
+
+    /// A cell failed: the cells that wait behind it are not run.
+    fn abort_cells(&self) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_cells(&self.link.ledger);
     }
 
     /// Reports the end of the task, after everything that it wrote. `raised` is `(ename, evalue, traceback)`.
@@ -288,7 +320,7 @@ impl Engine {
             size: world.size,
             library: world.library,
             link,
-            tasks: Mutex::new(tasks),
+            tasks: Mutex::new(Queue::new(tasks)),
             comm: Mutex::new(Some(world.comm)),
             capture: OnceLock::new(),
             stack,
@@ -306,6 +338,28 @@ impl Engine {
             return false;
         }
         self.faults.as_ref().is_some_and(|mut file| file.write_all(FAREWELL).is_ok())
+    }
+
+    fn wait_for_task(&self) -> Option<(TaskId, Work)> {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(turn) = tasks.next(&self.link.ledger) {
+            if self.link.is_quitting() {
+                return None;
+            }
+            match turn {
+                Turn::Begin(task) if task.id != 0 => return Some((task.id, task.work)),
+                Turn::Begin(_) => {}
+                Turn::Aborted(task) => self.link.aborted(task),
+            }
+        }
+        None
+    }
+
+    /// A forked child's memory files are copies: the kernel does not know of them.
+    fn hand_over(&self, py: Python<'_>, payload: &Payload) {
+        if !self.is_fork() {
+            py.detach(|| self.link.hand_over(payload));
+        }
     }
 
     /// Reports an event of the task that runs, or that ran last, after what was written before it.

@@ -36,6 +36,11 @@ pub(super) fn listen(
                 drop(tasks.send(task));
             }
             ToWorker::Lost { ranks } => link.lose(&ranks),
+            ToWorker::Cancel { tasks } => {
+                let tasks = link.ledger.cancel(&tasks);
+                drop(link.send(&FromWorker::Cancelled { tasks }));
+            }
+            ToWorker::Release { descriptors } => link.release(&descriptors),
             ToWorker::Quit => {
                 link.quit();
                 drop(tasks.send(wake()));

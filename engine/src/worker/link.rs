@@ -3,20 +3,25 @@
 //! **Invariant**: reports of one rank take MPI until that way fails or the kernel leaves it, and the lifeline from
 //! then on, so that they cannot overtake each other on two ways.
 
+use std::collections::BTreeSet;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use fabric::comm::Outbox;
 use fabric::frame::{self, FrameError};
 use fabric::message::Rank;
 use fabric::message::lifeline::{FromWorker, Hello, Status};
-use fabric::message::report::{Event, Report};
+use fabric::message::payload::Payload;
+use fabric::message::report::{Event, Outcome, Report};
 use fabric::message::task::TaskId;
 use fabric::transport::FabricError;
 
 use super::guard::Guard;
 use super::host;
+use super::queue::Ledger;
+use crate::ffi;
 
 pub(super) struct Link {
     lifeline: Mutex<UnixStream>,
@@ -25,7 +30,10 @@ pub(super) struct Link {
     /// MPI no longer carries reports.
     rescue: AtomicBool,
     quitting: AtomicBool,
+    /// Descriptors of memory files that were reported and not yet released.
+    reported: Mutex<BTreeSet<u32>>,
     pub(super) guard: Guard,
+    pub(super) ledger: Ledger,
 }
 
 impl Link {
@@ -36,7 +44,9 @@ impl Link {
             outbox: OnceLock::new(),
             rescue: AtomicBool::new(false),
             quitting: AtomicBool::new(false),
+            reported: Mutex::default(),
             guard: Guard::new(),
+            ledger: Ledger::default(),
         }
     }
 
@@ -65,6 +75,14 @@ impl Link {
         }
     }
 
+    /// Reports the end of a task that never began.
+    pub(super) fn aborted(&self, task: TaskId) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let done = Event::Done { outcome: Outcome::Aborted, count: 0, started: now, completed: now };
+        // It is small enough for any way there is.
+        drop(self.report(task, done));
+    }
+
     pub(super) fn hello(&self, hello: &Hello) -> Result<(), FrameError> {
         self.write(hello)
     }
@@ -91,6 +109,25 @@ impl Link {
     /// Whether MPI is out of order.
     pub(super) fn is_rescue(&self) -> bool {
         self.rescue.load(Ordering::SeqCst)
+    }
+
+    /// From now on the kernel may have this process's memory files closed.
+    pub(super) fn hand_over(&self, payload: &Payload) {
+        let own = std::process::id();
+        let descriptors = payload.shared().filter(|shared| shared.holder == own);
+        self.reported().extend(descriptors.map(|shared| shared.descriptor));
+    }
+
+    /// The kernel has opened these memory files. Only what was handed over is closed.
+    pub(super) fn release(&self, descriptors: &[u32]) {
+        let mut reported = self.reported();
+        for descriptor in descriptors.iter().filter(|descriptor| reported.remove(descriptor)) {
+            ffi::close_descriptor(descriptor.cast_signed());
+        }
+    }
+
+    fn reported(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn quit(&self) {

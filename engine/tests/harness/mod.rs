@@ -365,6 +365,7 @@ impl Ran {
             Event::Publish { msg_type, content, .. } => self.shown.push((msg_type, json(&content))),
             Event::Result { content, .. } => self.shown.push(("result".to_owned(), json(&content))),
             Event::Payload { content } => self.shown.push(("payload".to_owned(), json(&content))),
+            Event::Value { .. } | Event::Data { .. } => panic!("a cell has no pickled value"),
             Event::Done { outcome, count, .. } => {
                 assert!(!self.done, "two ends of one task");
                 (self.done, self.count) = (true, count);

@@ -78,6 +78,11 @@ pub enum FromWorker {
     Stack(String),
     /// A report that could not take the way over MPI (rescue mode).
     Report(Report),
+    /// Those of a [`ToWorker::Cancel`] that had not begun, and now never will.
+    Cancelled {
+        /// The tasks.
+        tasks: Vec<TaskId>,
+    },
 }
 
 /// Kernel → worker.
@@ -98,6 +103,16 @@ pub enum ToWorker {
     Lost {
         /// The dead ranks.
         ranks: Vec<Rank>,
+    },
+    /// Take back what has not begun of these.
+    Cancel {
+        /// The tasks.
+        tasks: Vec<TaskId>,
+    },
+    /// The kernel has opened these memory files: close them.
+    Release {
+        /// Their descriptors in the worker.
+        descriptors: Vec<u32>,
     },
     /// Finalise MPI and end.
     Quit,

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::client::{Ask, Told};
 use super::report::{Raised, StreamName};
 use super::{Buffer, Json};
 
@@ -84,6 +85,21 @@ pub enum ToLocal {
         /// How it went.
         answer: Answer,
     },
+    /// Something of the client API.
+    Client(Told),
+    /// A parallel cell did not wait: give its result to the notebook's namespace, as an `AsyncResult`.
+    Bind {
+        /// The task's name in the client API.
+        name: String,
+        /// The variable to bind it to.
+        variable: Option<String>,
+        /// Whether it is the value of the cell too (`_`, `Out[count]`).
+        show: bool,
+        /// The header of the request that it belongs to, a JSON object.
+        parent: Json,
+        /// The cell's execution count.
+        count: u32,
+    },
     /// End: run the exit handlers, then exit.
     Quit,
 }
@@ -153,6 +169,8 @@ pub enum FromLocal {
         /// The header of the request that runs, a JSON object.
         parent: Json,
     },
+    /// Something of the client API.
+    Client(Ask),
     /// The code that called waits no more, because it was interrupted: end what it started.
     Withdraw {
         /// The call.

@@ -7,13 +7,18 @@
 //! | [`lifeline`] | kernel ↔ each rank's supervisor and worker | Unix socket |
 //! | [`launcher`] | kernel ↔ the process that starts `mpiexec` | its standard input, a socket pair |
 //! | [`local`] | kernel ↔ the notebook's own Python | its standard input, a socket pair |
+//! | [`client`] | kernel ↔ users of the client API | the local process's link, or a Unix socket |
+//!
+//! [`payload`] is what those who use the client API have engines work on: pickled values.
 //!
 //! **Invariant**: an encoding is read only by a peer of the same [`BUILD`], which the first message
 //! of every link states; so there are no version fields and no optional members.
 
+pub mod client;
 pub mod launcher;
 pub mod lifeline;
 pub mod local;
+pub mod payload;
 pub mod report;
 pub mod task;
 

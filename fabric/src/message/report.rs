@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::payload::Payload;
 use super::task::TaskId;
 use super::{Buffer, Json};
 
@@ -48,6 +49,16 @@ pub enum Event {
         /// The payload, a JSON object.
         content: Json,
     },
+    /// What a call returned; comes before its `Done`.
+    Value {
+        /// The pickled value.
+        payload: Payload,
+    },
+    /// What the task shows of its state while it runs (`publish_data`).
+    Data {
+        /// A pickled dictionary.
+        payload: Payload,
+    },
     /// The task is over; nothing of it follows but late output of threads and children.
     Done {
         /// How it ended.
@@ -88,6 +99,8 @@ pub enum Outcome {
     Ok,
     /// It raised.
     Error(Raised),
+    /// It was taken back before it began.
+    Aborted,
 }
 
 /// An exception as Jupyter's `error` message shows it.

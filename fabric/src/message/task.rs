@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::Rank;
+use super::payload::Payload;
 use super::report::Report;
 
 /// Names one task for the life of a kernel; never used twice, never 0.
@@ -29,6 +30,11 @@ pub enum Work {
         code: String,
         /// Count it, keep it in `In` and show its last expression.
         store_history: bool,
+    },
+    /// Call a function and report its value.
+    Apply {
+        /// The pickled call.
+        payload: Payload,
     },
 }
 

@@ -1,5 +1,6 @@
 //! One engine as the kernel knows it, and how it died if it did.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use fabric::message::Rank;
@@ -22,8 +23,8 @@ pub struct Engine {
     pub status: Option<Status>,
     /// Whether it lives.
     pub state: State,
-    /// The task it runs, or last was given and has not ended.
-    pub(super) running: Option<TaskId>,
+    /// The tasks that it was given and has not ended, in order: the first one runs.
+    pub(super) tasks: VecDeque<TaskId>,
     pub(super) link: LinkId,
 }
 
@@ -46,7 +47,7 @@ pub enum State {
 
 impl Engine {
     pub(super) fn new(link: LinkId, pid: u32, hello: WorkerHello) -> Self {
-        Self { hello, pid, status: None, state: State::Live, running: None, link }
+        Self { hello, pid, status: None, state: State::Live, tasks: VecDeque::new(), link }
     }
 
     /// Its id, which is its rank.
@@ -120,7 +121,7 @@ impl Cluster {
             return;
         }
         engine.state = State::Dead { how };
-        engine.running = None;
+        engine.tasks.clear();
         let obituary = engine.obituary();
         if self.phase.is_up() {
             self.mourn(rank, &obituary, now, out);

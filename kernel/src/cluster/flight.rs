@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fabric::frame;
 use fabric::message::Rank;
 use fabric::message::lifeline::ToWorker;
-use fabric::message::report::{Event as Happened, Report};
+use fabric::message::report::{Event as Happened, Outcome, Report};
 use fabric::message::task::{Task, TaskId, ToGateway, Work};
 use serde_bytes::ByteBuf;
 
@@ -84,7 +84,7 @@ impl Cluster {
         }
         for rank in targets {
             if let Some(engine) = self.engines.get_mut(rank) {
-                engine.running = Some(id);
+                engine.tasks.push_back(id);
             }
         }
         self.last_task = id;
@@ -107,12 +107,22 @@ impl Cluster {
         let done = matches!(event, Happened::Done { .. });
         out.notices.push(Notice::Report { task, rank, event });
         if done {
-            if let Some(engine) = self.engines.get_mut(&rank)
-                && engine.running == Some(task)
-            {
-                engine.running = None;
+            if let Some(engine) = self.engines.get_mut(&rank) {
+                engine.tasks.retain(|given| *given != task);
             }
             self.land(task, rank, out);
+        }
+    }
+
+    /// An engine will not begin with these tasks. Its own report of that comes later, when nobody waits for it.
+    pub(super) fn cancelled(&mut self, rank: Rank, tasks: Vec<TaskId>, out: &mut Output) {
+        for task in tasks {
+            let waits = self.flights.get(&task).is_some_and(|flight| flight.waiting.contains(&rank));
+            if waits {
+                let outcome = Outcome::Aborted;
+                let event = Happened::Done { outcome, count: 0, started: 0.0, completed: 0.0 };
+                self.report(rank, Report { task, event }, out);
+            }
         }
     }
 

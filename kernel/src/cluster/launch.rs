@@ -99,7 +99,7 @@ impl Cluster {
 
     fn end(&mut self, then: Option<Option<u32>>, out: &mut Output) {
         let healthy = self.phase.is_up()
-            && self.engines.values().all(|engine| engine.lives() && engine.running.is_none());
+            && self.engines.values().all(|engine| engine.lives() && engine.tasks.is_empty());
         self.ground_all("the engines were stopped", out);
         let grace = if healthy {
             let quit = |engine: &Engine| Effect::Worker(engine.link, ToWorker::Quit);

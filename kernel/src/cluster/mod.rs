@@ -63,6 +63,13 @@ pub enum Event {
     },
     /// The launcher said something.
     Launcher(FromLauncher),
+    /// Memory files of an engine have been opened in this process: the engine may close its own.
+    Adopted {
+        /// The engine.
+        reporter: Reporter,
+        /// Their descriptors in the engine.
+        descriptors: Vec<u32>,
+    },
     /// The launcher's connection has ended.
     LauncherGone,
     /// The launch failed before there was a launcher.
@@ -70,6 +77,15 @@ pub enum Event {
         /// A sentence for the user.
         reason: String,
     },
+}
+
+/// Who reported: by the gateway, or by its own connection.
+#[derive(Debug, Clone, Copy)]
+pub enum Reporter {
+    /// This rank.
+    Rank(Rank),
+    /// Whoever is at the other end of this connection.
+    Link(LinkId),
 }
 
 /// What the cluster wants done.
@@ -176,7 +192,7 @@ impl Cluster {
     /// The task an engine runs.
     #[must_use]
     pub fn running(&self, rank: Rank) -> Option<&Flight> {
-        self.engines.get(&rank)?.running.and_then(|task| self.flights.get(&task))
+        self.flights.get(self.engines.get(&rank)?.tasks.front()?)
     }
 
     /// Takes one event of the set numbered `set`.
@@ -192,6 +208,14 @@ impl Cluster {
             }
             Event::Gateway(FromGateway::Report { rank, report }) => self.report(rank, report, out),
             Event::Closed { link } => self.closed(link, now),
+            Event::Adopted { reporter, descriptors } => {
+                let link = match reporter {
+                    Reporter::Rank(rank) => self.engines.get(&rank).map(|engine| engine.link),
+                    Reporter::Link(link) => Some(link),
+                };
+                let release = |link| Effect::Worker(link, ToWorker::Release { descriptors });
+                out.effects.extend(link.map(release));
+            }
             Event::Launcher(said) => self.launcher(said, now, out),
             Event::LauncherGone => {
                 self.launcher_gone("the process that started the engines is gone", now, out)
@@ -223,12 +247,13 @@ impl Cluster {
         match said {
             FromWorker::Status(status) => {
                 if status.running.is_none() {
-                    engine.running = None;
+                    engine.tasks.retain(|task| self.flights.contains_key(task));
                 }
                 engine.status = Some(status);
                 out.notices.push(Notice::Status(rank));
             }
             FromWorker::Report(report) => self.report(rank, report, out),
+            FromWorker::Cancelled { tasks } => self.cancelled(rank, tasks, out),
             FromWorker::Stack(_) => {}
         }
     }

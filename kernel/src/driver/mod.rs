@@ -11,6 +11,7 @@
 
 mod child;
 mod engines;
+mod files;
 mod link;
 mod local;
 mod mpi;
@@ -24,12 +25,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::cli::{Door, KernelOptions};
-use crate::cluster;
-use crate::cluster::{LinkId, SetId};
+use crate::clients;
+use crate::cluster::{self, LinkId, SetId};
 use crate::connection::ConnectionFile;
 use crate::session::{Effect, Event, Session};
 use crate::sockets::Sockets;
 use engines::{Engines, Launched, Settings};
+use files::Files;
 use link::Link;
 use local::LocalProcess;
 use python::Python;
@@ -90,6 +92,7 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
         sockets,
         local: LocalProcess::default(),
         engines: Engines::default(),
+        files: Files::default(),
         requests,
         inputs,
     };
@@ -118,7 +121,14 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
         };
         let now = Instant::now();
         effects = match input {
-            Some(Input::Event(event)) => session.on(event, now),
+            Some(Input::Event(mut event)) => {
+                let released = machine.files.adopt_from(&mut event);
+                let mut effects = session.on(event, now);
+                if let Some(released) = released {
+                    effects.extend(session.on(released, now));
+                }
+                effects
+            }
             Some(Input::Linked(set, id, link)) => {
                 machine.engines.linked(set, id, link);
                 Vec::new()
@@ -140,6 +150,7 @@ struct Machine {
     sockets: Sockets,
     local: LocalProcess,
     engines: Engines,
+    files: Files,
     requests: mpsc::Sender<Event>,
     inputs: mpsc::Sender<Input>,
 }
@@ -151,6 +162,7 @@ impl Machine {
             Effect::Local(message) => self.local.send(&message),
             Effect::StartLocal => self.start_local(),
             Effect::Engines(effect) => self.perform_engines(effect),
+            Effect::Clients(effect) => self.perform_clients(effect),
             Effect::Exit => {}
         }
     }
@@ -176,6 +188,14 @@ impl Machine {
                 self.later(Event::Engines { set, event });
             }
             (Err(_), _) => {}
+        }
+    }
+
+    fn perform_clients(&mut self, effect: clients::Effect) {
+        match effect {
+            clients::Effect::Tell(clients::LOCAL, told) => self.local.send(&ToLocal::Client(told)),
+            clients::Effect::Tell(..) => {}
+            clients::Effect::Close(files) => self.files.close(&files),
         }
     }
 

@@ -116,7 +116,7 @@ impl Merge {
             Event::Result { count, content } => {
                 voice.publish(Piece::Result { rank, count: *count, content: content.clone() });
             }
-            Event::Payload { .. } => {}
+            Event::Payload { .. } | Event::Value { .. } | Event::Data { .. } => {}
             Event::Done { .. } => return self.end(rank, now),
         }
         self.held = self.held + voice.held() - before;

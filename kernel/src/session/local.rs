@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::run::Run;
 use super::{Current, Effect, Session};
+use crate::clients;
 use crate::request::error_content;
 use crate::wire::Header;
 
@@ -69,6 +70,7 @@ impl Session {
             FromLocal::Call { call, magic, line, cell, parent } => {
                 self.runs.push(Run::of_call(call, &magic, &line, cell.as_deref(), parent));
             }
+            FromLocal::Client(ask) => self.client_asks(clients::LOCAL, ask, now),
             FromLocal::Withdraw { call } => {
                 if let Some(run) = self.runs.iter_mut().find(|run| run.answers(call)) {
                     run.interrupt(&mut self.desk, now);
@@ -139,6 +141,7 @@ impl Session {
 
     /// The local process has ended: what it was doing ends with an error, and another one is started.
     pub(super) fn local_gone(&mut self, how: &str, last_words: &str, now: Instant) {
+        self.desk.clients.leave(clients::LOCAL);
         let had_request =
             matches!(self.current, Current::Local { .. }) || self.runs.iter().any(Run::waits_for_local);
         let works = had_request || matches!(self.local, Local::Up { served: true, .. });

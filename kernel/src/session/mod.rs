@@ -33,8 +33,10 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use fabric::message::Json;
+use fabric::message::client::Ask;
 use fabric::message::local::{FromLocal, MagicSpec, Message, ToLocal};
 
+use crate::clients::{self, ClientId, Clients};
 use crate::cluster::{self, Cluster, Notice, SetId};
 use crate::compose::Composer;
 use crate::request::Request;
@@ -90,6 +92,8 @@ pub enum Effect {
     StartLocal,
     /// Something for the engines' processes.
     Engines(cluster::Effect),
+    /// Something for those who use the client API.
+    Clients(clients::Effect),
     /// Write out what was sent, then end.
     Exit,
 }
@@ -101,6 +105,7 @@ const REMEMBERED: usize = 16;
 pub(crate) struct Desk {
     composer: Composer,
     cluster: Cluster,
+    clients: Clients,
     autopx: bool,
     eager: Eager,
     /// Tasks whose cell does not wait for them, on their way to the background.
@@ -127,6 +132,16 @@ impl Desk {
         if self.finished.len() > REMEMBERED {
             self.finished.pop_front();
         }
+    }
+
+    /// Has the clients' part do something and takes in what comes of it.
+    fn clients<T>(&mut self, act: impl FnOnce(&mut Clients, &mut Cluster, &mut cluster::Output) -> T) -> T {
+        let mut output = cluster::Output::default();
+        let result = act(&mut self.clients, &mut self.cluster, &mut output);
+        self.effects.extend(output.effects.into_iter().map(Effect::Engines));
+        self.effects.extend(self.clients.effects().into_iter().map(Effect::Clients));
+        self.notices.extend(output.notices);
+        result
     }
 
     /// Has the cluster do something and takes in what comes of it.
@@ -176,6 +191,7 @@ impl Session {
         let desk = Desk {
             composer: Composer::new(session_id),
             cluster: Cluster::default(),
+            clients: Clients::default(),
             autopx: false,
             eager: if lazy { Eager::Never } else { Eager::Later },
             detached: Vec::new(),
@@ -265,7 +281,14 @@ impl Session {
         std::mem::take(&mut self.desk.effects)
     }
 
+    /// Somebody who uses the client API asks for something.
+    fn client_asks(&mut self, client: ClientId, ask: Ask, now: Instant) {
+        self.desk.clients(|clients, cluster, out| clients.ask(client, ask, cluster, now, out));
+    }
+
     fn notice(&mut self, notice: Notice, now: Instant) {
+        let rest = self.desk.clients(|clients, cluster, out| clients.notice(notice, cluster, now, out));
+        let Some(notice) = rest else { return };
         let mut finished = std::mem::take(&mut self.desk.finished);
         let runs = self.runs.iter_mut().filter_map(Run::task_mut);
         let mut tasks = runs.chain(&mut self.background).chain(&mut finished);

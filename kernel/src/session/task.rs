@@ -62,6 +62,11 @@ impl TaskRun {
         let pieces = self.merge.on(rank, &event, now);
         match event {
             Event::Done { outcome: Outcome::Error(raised), .. } => drop(self.raised.insert(rank, raised)),
+            Event::Done { outcome: Outcome::Aborted, .. } => {
+                let evalue = "it was taken back before it began".to_owned();
+                let traceback = vec![format!("\x1b[0;31mTaskAborted\x1b[0m: {evalue}")];
+                self.raised.insert(rank, Raised { ename: "TaskAborted".to_owned(), evalue, traceback });
+            }
             Event::Payload { content } => self.payloads.extend(serde_json::from_slice::<Value>(&content)),
             _ => {}
         }

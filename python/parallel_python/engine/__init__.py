@@ -10,6 +10,7 @@ file                      what it is
 ========================  ======================================================================
 ``environment``           what user code sees of the environment: the user's own, not the launch's
 ``runner``                one task after the other, from its source to its outcome
+``operations``            pickled calls of the client API
 ``shell``                 `EngineShell`: IPython's shell as an engine has it
 ``display``               displays and results on their way to the notebook
 ``streams``               ``sys.stdout`` and ``sys.stderr``

@@ -5,8 +5,9 @@ from __future__ import annotations
 import atexit
 import sys
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from parallel_python.engine import operations
 from parallel_python.engine.shell import EngineShell, Raised
 
 if TYPE_CHECKING:
@@ -27,11 +28,15 @@ class Runner:
     def serve(self) -> NoReturn:
         """Run tasks until the engine is to quit, then leave."""
         while (task := self.engine.next_task()) is not None:
-            self.run(*task)
+            match task:
+                case (number, "execute", code, store_history):
+                    self.execute(number, code, store_history)
+                case (number, "apply", call, buffers):
+                    self.apply(number, call, buffers)
         self.leave()
 
-    def run(self, task: int, code: str, store_history: bool) -> None:
-        """Run one task and report its end."""
+    def execute(self, task: int, code: str, store_history: bool) -> None:
+        """Run a cell and report its end."""
         started, count = time.time(), self.shell.execution_count
         # One that came between tasks was meant for none.
         self.shell.interrupts.kept = False
@@ -43,7 +48,35 @@ class Runner:
             raised = self.shell.describe(error)
         else:
             raised, count = value
+        if raised is not None and store_history:
+            self.engine.abort_cells()
         self.engine.done(raised, count, started, completed)
+
+    def apply(self, task: int, call: bytes, buffers: list[Any]) -> None:
+        """Run a pickled call and report its value and its end."""
+        started = time.time()
+        self.shell.interrupts.kept = False
+        value, error = self.engine.run(lambda: self.call(call, buffers), task)
+        self.shell.interrupts.keep()
+        completed = time.time()
+        raised = None
+        if error is None:
+            try:
+                self.engine.value(*value)
+            except ValueError as refused:
+                error = refused
+        if error is not None:
+            raised = self.shell.describe_apply(error)
+        self.engine.done(raised, self.shell.execution_count, started, completed)
+
+    def call(self, call: bytes, buffers: list[Any]) -> tuple[bytes, list[Any]]:
+        """Run a pickled call, which an interrupt may end."""
+        if self.shell.interrupts.allow():
+            raise KeyboardInterrupt
+        try:
+            return operations.run(self.shell, call, buffers)
+        finally:
+            self.shell.interrupts.keep()
 
     def leave(self) -> NoReturn:
         """Run the exit handlers, close MPI and end, whatever threads user code has left."""

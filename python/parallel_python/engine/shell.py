@@ -167,6 +167,10 @@ class EngineShell(InteractiveShell):
         lines = traceback.format_exception_only(error)
         return Raised(type(error).__name__, _text_of(error), "".join(lines).splitlines())
 
+    def describe_apply(self, error: BaseException) -> Raised:
+        """Return what a call raised."""
+        return self.describe(error)
+
     def _show_former(self) -> None:
         """Print an exception that was shown without ending the cell (a callback's, ``%tb``)."""
         if self.raised is not None:

@@ -23,6 +23,7 @@ file                      what it is
 ``interrupts``            when a `KeyboardInterrupt` may be raised, and when not
 ``app``                   ``LocalApp``: the order of start and end
 ``magics``                the parallel magics, which call the kernel
+``results``               results of parallel cells that did not wait
 ``history``               cells that ran on the engines, in this shell's history
 ``subshells``             threads that run cells beside the main shell
 ``debugger``              ipykernel's debugger, loaded when somebody debugs
@@ -45,6 +46,16 @@ if TYPE_CHECKING:
     from .app import LocalApp
 
 
+_link: Link | None = None
+
+
+def link() -> Link:
+    """Return the process's link to the kernel; raises `RuntimeError` where there is none."""
+    if _link is None:
+        raise RuntimeError("this process has no kernel above it")
+    return _link
+
+
 def main(options: dict[str, str]) -> None:
     """Serve the kernel at the other end of the link until it says quit.
 
@@ -56,13 +67,14 @@ def main(options: dict[str, str]) -> None:
     # What a start makes stays: looking through it for garbage, now or later, is for nothing.
     gc.disable()
     _lead_a_process_group()
-    link = Link(int(options["link"]))
+    global _link
+    _link = Link(int(options["link"]))
     try:
-        app = _prepare(link)
+        app = _prepare(_link)
     except BaseException as error:
-        link.unfit(_reason(error))
+        _link.unfit(_reason(error))
         raise SystemExit(1) from error
-    link.hello(platform.python_version(), app.kernel_info())
+    _link.hello(platform.python_version(), app.kernel_info())
     gc.freeze()
     gc.enable()
     app.start()

@@ -31,6 +31,7 @@ from .debugging import DebugpyStream, DebugShell
 from .history import record, write_beside
 from .kernel import LocalKernel, Request
 from .magics import Spec, register
+from .results import bind
 from .session import RustSession
 from .stream import OutStream
 from .subshells import Subshells, UnknownSubshellError
@@ -197,6 +198,8 @@ class LocalApp(IPKernelApp):
                     self.kernel.serve(Request(parts, msg_id, in_turn=in_turn), self._context)
                 case ("record", code, count):
                     record(self.kernel.shell, code, count)
+                case ("bind", name, variable, show, _, count):
+                    bind(self.kernel.shell, name, variable, show, count)
                 case ("quit",):
                     self.io_loop.asyncio_loop.create_task(self._quit())
 

@@ -1,0 +1,134 @@
+//! What the core tells, from the thread that reads it to the Python that takes it.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fabric::message::client::{EngineInfo, Told};
+use fabric::message::payload::Payload;
+use fabric::message::report::{Event, Outcome};
+use fabric::message::{Buffer, Rank};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyTuple};
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::payload;
+
+/// Where it waits for Python, with a bell.
+pub(crate) struct Inbox {
+    state: Mutex<State>,
+    bell: OwnedFd,
+}
+
+#[derive(Default)]
+struct State {
+    told: VecDeque<Told>,
+    /// Nothing more will come.
+    ended: bool,
+}
+
+impl Inbox {
+    pub(crate) fn new() -> std::io::Result<Arc<Inbox>> {
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Arc::new(Inbox { state: Mutex::default(), bell }))
+    }
+
+    pub(crate) fn push(&self, told: Told) {
+        let mut state = self.state();
+        state.told.push_back(told);
+        if state.told.len() == 1 {
+            self.ring();
+        }
+    }
+
+    /// The link has ended.
+    #[expect(dead_code, reason = "the link of the local process ends with the process")]
+    pub(crate) fn end(&self) {
+        self.state().ended = true;
+        self.ring();
+    }
+
+    /// Everything that is there: `None` while there is nothing, `Some(None)` when nothing will come any more.
+    pub(super) fn take(&self) -> Option<Option<VecDeque<Told>>> {
+        let mut state = self.state();
+        if state.told.is_empty() {
+            return state.ended.then_some(None);
+        }
+        if !state.ended {
+            let _ = rustix::io::read(&self.bell, &mut [0_u8; 8]);
+        }
+        Some(Some(std::mem::take(&mut state.told)))
+    }
+
+    fn ring(&self) {
+        // A counter that is full has rung already.
+        let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsFd for Inbox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+}
+
+/// One thing that was told, as a tuple that begins with what it is.
+pub(super) fn tuple<'py>(py: Python<'py>, told: &Told) -> PyResult<Bound<'py, PyTuple>> {
+    match told {
+        Told::Engines { phase, reason, engines } => {
+            let engine = |one: &EngineInfo| (one.rank, one.host.clone(), one.pid, one.alive);
+            let engines: Vec<_> = engines.iter().map(engine).collect();
+            ("engines", phase, reason, engines).into_pyobject(py)
+        }
+        Told::Report { name, rank, event } => report(py, name, *rank, event),
+        Told::Lost { name, rank, why, lives } => ("lost", name, *rank, why, *lives).into_pyobject(py),
+        Told::Refused { name, ename, why } => ("refused", name, ename, why).into_pyobject(py),
+        Told::Over { name } => ("over", name).into_pyobject(py),
+        Told::Answer { ask, answer: Ok(json) } => ("answer", *ask, PyBytes::new(py, json)).into_pyobject(py),
+        Told::Answer { ask, answer: Err(raised) } => {
+            ("failed", *ask, &raised.ename, &raised.evalue).into_pyobject(py)
+        }
+    }
+}
+
+fn report<'py>(py: Python<'py>, name: &str, rank: Rank, event: &Event) -> PyResult<Bound<'py, PyTuple>> {
+    let bytes = |json: &Buffer| PyBytes::new(py, json);
+    match event {
+        Event::Stream { name: stream, text } => {
+            ("stream", name, rank, stream.as_str(), text).into_pyobject(py)
+        }
+        Event::Publish { msg_type, content, metadata, buffers } => {
+            let buffers = PyList::new(py, buffers.iter().map(bytes))?;
+            ("publish", name, rank, msg_type, bytes(content), bytes(metadata), buffers).into_pyobject(py)
+        }
+        Event::Result { count, content } => ("result", name, rank, *count, bytes(content)).into_pyobject(py),
+        Event::Payload { content } => ("payload", name, rank, bytes(content)).into_pyobject(py),
+        Event::Value { payload } => value(py, "value", name, rank, payload),
+        Event::Data { payload } => value(py, "data", name, rank, payload),
+        Event::Done { outcome, count, started, completed } => {
+            let outcome = match outcome {
+                Outcome::Ok => "ok".into_pyobject(py)?.into_any(),
+                Outcome::Aborted => "aborted".into_pyobject(py)?.into_any(),
+                Outcome::Error(raised) => {
+                    (&raised.ename, &raised.evalue, &raised.traceback).into_pyobject(py)?.into_any()
+                }
+            };
+            ("done", name, rank, outcome, *count, *started, *completed).into_pyobject(py)
+        }
+    }
+}
+
+fn value<'py>(
+    py: Python<'py>,
+    kind: &str,
+    name: &str,
+    rank: Rank,
+    payload: &Payload,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let (pickle, buffers) = payload::to_python(py, payload)?;
+    (kind, name, rank, pickle, buffers).into_pyobject(py)
+}

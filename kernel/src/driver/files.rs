@@ -1,0 +1,91 @@
+//! Memory files of clients and engines that this process keeps open for others.
+//!
+//! **Invariant**: what has been adopted names this process as its holder and stays open until it is closed
+//! here, whatever becomes of who made it.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::fd::AsRawFd;
+
+use fabric::message::client::Ask;
+use fabric::message::lifeline::FromWorker;
+use fabric::message::local::FromLocal;
+use fabric::message::payload::{Blob, Payload, Shared};
+use fabric::message::report::{Event as Happened, Report};
+use fabric::message::task::{FromGateway, Work};
+
+use crate::cluster::{self, Reporter, SetId};
+use crate::session::Event;
+
+/// The files, by their descriptors.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    open: HashMap<u32, File>,
+}
+
+impl Files {
+    /// Opens the files that came with an event under this process's name; what is to be said to whoever sent it.
+    pub(super) fn adopt_from(&mut self, event: &mut Event) -> Option<Event> {
+        match event {
+            Event::Local(FromLocal::Client(Ask::Submit { submissions })) => {
+                for submission in submissions {
+                    if let Work::Apply { payload } = &mut submission.work {
+                        self.adopt(payload);
+                    }
+                }
+                None
+            }
+            Event::Engines { set, event: cluster::Event::Gateway(FromGateway::Report { rank, report }) } => {
+                self.adopt_report(*set, Reporter::Rank(*rank), report)
+            }
+            Event::Engines {
+                set,
+                event: cluster::Event::Worker { link, said: FromWorker::Report(report) },
+            } => self.adopt_report(*set, Reporter::Link(*link), report),
+            _ => None,
+        }
+    }
+
+    fn adopt_report(&mut self, set: SetId, reporter: Reporter, report: &mut Report) -> Option<Event> {
+        let (Happened::Value { payload } | Happened::Data { payload }) = &mut report.event else {
+            return None;
+        };
+        let descriptors = self.adopt(payload);
+        let event = cluster::Event::Adopted { reporter, descriptors };
+        payload.shared().next().is_some().then_some(Event::Engines { set, event })
+    }
+
+    /// Opens the files of a payload under this process's name: the descriptors that they had. A file that cannot
+    /// be opened is lost, and the payload says why.
+    fn adopt(&mut self, payload: &mut Payload) -> Vec<u32> {
+        let mut adopted: HashMap<(u32, u32), Result<u32, String>> = HashMap::new();
+        for blob in &mut payload.buffers {
+            let Blob::Shared(Shared { holder, descriptor, offset, length }) = *blob else { continue };
+            let own = adopted.entry((holder, descriptor)).or_insert_with(|| self.open(holder, descriptor));
+            *blob = match own {
+                Ok(own) => {
+                    Blob::Shared(Shared { holder: std::process::id(), descriptor: *own, offset, length })
+                }
+                Err(why) => Blob::Lost(why.clone()),
+            };
+        }
+        adopted.into_keys().map(|(_, descriptor)| descriptor).collect()
+    }
+
+    /// Closes files that nobody needs.
+    pub(super) fn close(&mut self, descriptors: &[u32]) {
+        for descriptor in descriptors {
+            self.open.remove(descriptor);
+        }
+    }
+
+    fn open(&mut self, holder: u32, descriptor: u32) -> Result<u32, String> {
+        let path = format!("/proc/{holder}/fd/{descriptor}");
+        let file = File::open(&path).map_err(|error| {
+            format!("the data of process {holder} in shared memory (`{path}`) cannot be opened: {error}")
+        })?;
+        let own = file.as_raw_fd().cast_unsigned();
+        self.open.insert(own, file);
+        Ok(own)
+    }
+}
