@@ -24,9 +24,9 @@ def wait(*names):
 def of(name, *kinds):
     return [one for one in told if one[0] in kinds and one[1] == name]
 def values(name):
-    return {one[2]: pickle.loads(one[3], buffers=one[4]) for one in of(name, "value")}
+    return {one[2]: pickle.loads(one[3], buffers=one[4]) for one in sorted(of(name, "value"))}
 def outcomes(name):
-    return {one[2]: one[3] for one in of(name, "done")}
+    return {one[2]: one[3] for one in sorted(of(name, "done"))}
 """
 
 
