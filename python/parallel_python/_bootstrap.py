@@ -65,6 +65,7 @@ def main() -> None:
     role, *words = sys.argv[1:]
     sys.argv[:] = [""]
     sys.meta_path.insert(0, EmbeddedFinder())
+    import_module("parallel_python._aliases").install()
     options = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}
     roles = {"local": "parallel_python.local", "worker": "parallel_python.engine"}
     import_module(roles[role]).main(options)

@@ -33,8 +33,6 @@ import os
 import platform
 import sys
 
-from _parallel_python import Engine
-
 NO_IPYTHON = """\
 Parallel Python: the engines' Python has no IPython ({error}).
 Install it with
@@ -44,6 +42,8 @@ Install it with
 
 def main(options: dict[str, str]) -> None:
     """Run the engine until the kernel ends it; does not return."""
+    from _parallel_python import Engine
+
     faults = options.get("faults")
     engine = Engine(options["config"], None if faults is None else int(faults), options["door"])
     if engine.faults is not None:

@@ -1,36 +1,135 @@
-"""What the client API has engines do: a pickled call goes in, its pickled value comes out.
+"""What a client's calls do on an engine.
 
-A call is the pickle of ``(function, args, kwargs)``.
+`run` takes a pickled call and returns its pickled value. Everything else here is called by such calls, under the
+names that `parallel_python.view` uses; each works on the engine's namespace.
 """
 
 from __future__ import annotations
 
-import mmap
-import pickle
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from parallel_python import bulk
+from parallel_python.serialize import choice, dumps, loads
 
 if TYPE_CHECKING:
     from parallel_python.engine.shell import EngineShell
 
-#: A buffer's bytes, or where they are: holder, descriptor, offset, length.
-Buffer = Any
+#: A pickle with this in it may hold references.
+REFERENCE = b"parallel_python.remote.reference"
 
 
-def run(shell: EngineShell, call: bytes, buffers: list[Buffer]) -> tuple[bytes, list[Buffer]]:
-    """Run a call and return its value's pickle and buffers."""
-    function, args, kwargs = pickle.loads(call, buffers=[load(buffer) for buffer in buffers])
-    out: list[pickle.PickleBuffer] = []
-    value = pickle.dumps(function(*args, **kwargs), protocol=5, buffer_callback=out.append)
-    return value, [buffer.raw() for buffer in out]
+def run(shell: EngineShell, data: bytes, blobs: Sequence[bytes | bulk.Shared]) -> tuple[bytes, list[Any]]:
+    """Make a call.
+
+    Parameters
+    ----------
+    shell : EngineShell
+        The engine's shell.
+    data : bytes
+        The pickle of ``(function, args, kwargs)``.
+    blobs : list
+        The buffers beside it.
+
+    Returns
+    -------
+    data, blobs
+        The value in the same form.
+    """
+    function, args, kwargs = loads(data, bulk.receive(blobs))
+    if REFERENCE in data:
+        from parallel_python.remote.reference import resolve
+
+        function, args, kwargs = resolve((function, args, kwargs), shell.user_ns)
+    return pack(function(*args, **kwargs))
 
 
-def load(buffer: Buffer) -> Any:
-    """Return a buffer's bytes, from shared memory if that is where they are."""
-    if not isinstance(buffer, tuple):
-        return buffer
-    holder, descriptor, offset, length = buffer
-    with open(f"/proc/{holder}/fd/{descriptor}", "rb") as file:
-        start = offset - offset % mmap.ALLOCATIONGRANULARITY
-        flags, protection = mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE
-        area = mmap.mmap(file.fileno(), offset - start + length, flags, protection, offset=start)
-    return memoryview(area)[offset - start : offset - start + length]
+def pack(value: Any, what: str = "the result") -> tuple[bytes, list[Any]]:
+    """Pickle a value, its large buffers in shared memory that the kernel takes over."""
+    try:
+        data, buffers, _ = dumps(value, with_helpers=False)
+    except Exception as error:
+        from parallel_python.serialize.diagnosis import refuse
+
+        raise refuse(error, {what: value}) from None
+    blobs, file = bulk.share(buffers)
+    if file is not None:
+        # The kernel says when it has opened it; then Rust closes it.
+        file.descriptor = -1
+    return data, blobs
+
+
+def namespace() -> dict[str, Any]:
+    """Return the user's namespace."""
+    return sys.modules["__main__"].__dict__
+
+
+def push(values: dict[str, Any]) -> None:
+    """Bind values to names; a name may also be what stands left of an assignment, as ``a.b`` or ``a[0]``."""
+    names = namespace()
+    for name, value in values.items():
+        if name.isidentifier():
+            names[name] = value
+        else:
+            exec(f"{name} = __pushed__", names, {"__pushed__": value})
+
+
+def pull(names: str | Sequence[str]) -> Any:
+    """Return the value of an expression, or the list of those of several."""
+    if isinstance(names, str):
+        return eval(names, namespace())
+    return [eval(name, namespace()) for name in names]
+
+
+def clear() -> None:
+    """Forget everything that cells and calls have left in the namespace."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    names = shell.user_ns
+    kept = set(shell.user_ns_hidden) | {"__builtins__", "__builtin__", "__name__", "__doc__"}
+    for name in [name for name in names if name not in kept]:
+        del names[name]
+
+
+def use_serializer(name: str) -> None:
+    """Pickle by ``pickle``, ``dill`` or ``cloudpickle`` from here on."""
+    choice.use(name)
+
+
+def map_part(function: Callable[..., Any], *sequences: Iterable[Any]) -> list[Any]:
+    """Call a function with the items of sequences."""
+    return list(map(function, *sequences))
+
+
+#: Functions of maps that run here, by the token of their map.
+_functions: OrderedDict[str, Callable[..., Any]] = OrderedDict()
+
+
+def map_packed(
+    token: str, function: bytes, buffers: Sequence[Any], sequences: Sequence[Sequence[Any]]
+) -> list[Any]:
+    """Call a function, which is pickled once for all tasks of one map, with the items of sequences."""
+    unpacked = _functions.get(token)
+    if unpacked is None:
+        unpacked = _functions[token] = loads(function, buffers)
+        if REFERENCE in function:
+            from parallel_python.remote.reference import resolve
+
+            unpacked = _functions[token] = resolve(unpacked, namespace())
+        while len(_functions) > 32:
+            _functions.popitem(last=False)
+    return list(map(unpacked, *sequences))
+
+
+def map_each(function: Callable[..., Any], *sequences: Any) -> Any:
+    """Call a function with parts of sequences."""
+    return function(*sequences)
+
+
+def import_module(name: str, names: Sequence[str] = ()) -> None:
+    """Run ``import name`` in the namespace, or ``from name import names``."""
+    statement = f"from {name} import {', '.join(names)}" if names else f"import {name}"
+    exec(statement, namespace())

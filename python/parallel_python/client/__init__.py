@@ -1,0 +1,41 @@
+"""The client API: what ``import ipyparallel as ipp`` gives in a notebook of this kernel.
+
+::
+
+    Client ─► views ─► submission ─► Conversation ─► ClientLink (Rust) ─► kernel ─► engines
+       AsyncResult ◄─ Part ◄──────────────┘ (its thread)
+
+==================  ==================================================================
+file                what it is
+==================  ==================================================================
+``client``          `Client`; with ``control`` and ``records`` what it does
+``link``            `Conversation`, the process's one connection, and its thread
+``part``            a task on one engine
+``submission``      work as it is sent
+``targets``         which engines are meant
+``engines``         which engines there are; ``waiting``: until there are enough
+``asyncresult``     `AsyncResult`; with ``timing``, ``display``, ``stream``, ``progress``
+``mapresult``       results of maps
+``metadata``        what is known of a task
+``reply``           what executing code gave
+``errors``          what can go wrong
+``query``           which records match
+==================  ==================================================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from parallel_python.client.asyncresult import AsyncResult
+
+
+def recall_px(name: str) -> AsyncResult:
+    """Return the result of a ``%px`` cell by its task's name."""
+    from parallel_python.client.mapresult import AsyncHubResult
+    from parallel_python.client.quiet import quiet_client
+
+    client = quiet_client()
+    task = client._conversation.find(name) or client._recall([name])[name]
+    return AsyncHubResult(client, list(task), "%px")

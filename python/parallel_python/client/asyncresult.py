@@ -1,0 +1,402 @@
+"""`AsyncResult`: what a call on engines will give.
+
+It is a `concurrent.futures.Future`, so that whatever waits for futures can wait for it, and it can be awaited.
+Its parts are completed by the link's thread; an `AsyncResult` only counts them. Values are unpickled when they
+are first wanted, in the thread that wants them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import concurrent.futures
+import threading
+import warnings
+from collections.abc import Generator, Iterator
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Future
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from parallel_python.client.errors import combine
+from parallel_python.client.metadata import KEYS
+from parallel_python.client.part import Part
+from parallel_python.client.timing import Timing
+
+if TYPE_CHECKING:
+    from parallel_python.client.client import Client
+
+_counting = threading.Lock()
+
+
+def no_limit(timeout: float | None) -> float | None:
+    """Return a timeout as `threading` takes it: here -1 and None mean for ever."""
+    return None if timeout is None or timeout < 0 else timeout
+
+
+class AsyncResult(Timing, Future[Any]):
+    """What a call on engines will give: one value, or one for each engine.
+
+    Parameters
+    ----------
+    client : Client
+        Who called.
+    children : part, msg_id, or list of them
+        The tasks.
+    fname : str
+        What was called, for people.
+    targets : int, list of int, or None
+        An int means one bare value instead of a list.
+    owner : bool
+        Whether the client forgets the results when this is done.
+    return_exceptions : bool
+        Whether exceptions take the place of values instead of being raised.
+    """
+
+    _single_result: bool
+
+    def __init__(
+        self,
+        client: Client,
+        children: Any,
+        fname: str = "unknown",
+        targets: Any = None,
+        owner: bool = False,
+        return_exceptions: bool = False,
+    ) -> None:
+        super().__init__()
+        single = isinstance(children, Part | str | Future)
+        self._client = client
+        self._parts: list[Part] = client._parts_of([children] if single else children)
+        self._fname = fname
+        self._targets = targets
+        self.owner = owner
+        self._return_exceptions = return_exceptions
+        self._single_result = single or (isinstance(targets, int) and len(self._parts) == 1)
+        self._left = len(self._parts)
+        self._cache: Any = None
+        self._made = False
+        if not self._parts:
+            self._complete()
+        for part in self._parts:
+            part.watch(self._part_done)
+
+    # Completion, in the link's thread.
+
+    def _part_done(self, part: Part) -> None:
+        with _counting:
+            self._left -= 1
+            if self._left:
+                return
+        self._complete()
+
+    def _complete(self) -> None:
+        if self.owner:
+            self._client._forget_parts(self._parts)
+        error = None if self._return_exceptions else self._error()
+        try:
+            if error is None:
+                self.set_result(None)
+            else:
+                self.set_exception(error)
+        except concurrent.futures.InvalidStateError:
+            pass  # It was cancelled: nobody wants to know.
+
+    def _error(self) -> BaseException | None:
+        errors = [part.error for part in self._parts if part.error is not None]
+        if not errors:
+            return None
+        if self._single_result:
+            return errors[0]
+        return combine(errors, f"one or more exceptions raised in: {self._fname}")
+
+    # Values.
+
+    def get(
+        self,
+        timeout: float | None = None,
+        return_exceptions: bool | None = None,
+        return_when: str | None = None,
+    ) -> Any:
+        """Wait and return the value, or the list of the engines' values in their order.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most; None or negative: no limit.
+        return_exceptions : bool, optional
+            Put exceptions into the list instead of raising them.
+        return_when : {'ALL_COMPLETED', 'FIRST_EXCEPTION'}, optional
+            With ``FIRST_EXCEPTION``, raise as soon as one engine has failed.
+
+        Raises
+        ------
+        RemoteError
+            What the engine raised (`CompositeError` where several were asked).
+        TimeoutError
+            When it is not done in time.
+        """
+        if return_when == FIRST_COMPLETED:
+            warnings.warn(
+                "FIRST_COMPLETED waits for everything here: iterate to get values as they come", stacklevel=2
+            )
+            return_when = None
+        if return_when == FIRST_EXCEPTION:
+            self._wait_for_failure(timeout)
+        elif not self.wait(timeout):
+            raise builtins.TimeoutError("Result not ready.")
+        if return_exceptions is None:
+            return_exceptions = self._return_exceptions
+        if not return_exceptions and (error := self._error()) is not None:
+            raise error
+        return self._value_of(return_exceptions)
+
+    def _wait_for_failure(self, timeout: float | None) -> None:
+        done, pending = self.wait(timeout, FIRST_EXCEPTION)
+        failed = [result for result in done if result._parts[0].error is not None]
+        if failed:
+            if self._single_result:
+                raise failed[0]._parts[0].error
+            errors = [part.error for part in self._parts if part.done and part.error is not None]
+            raise combine(errors, f"one or more exceptions raised in: {self._fname}")
+        if pending:
+            raise builtins.TimeoutError("Result not ready.")
+
+    def _value_of(self, return_exceptions: bool) -> Any:
+        if return_exceptions and any(part.error is not None for part in self._parts):
+            return self._join([_value_or_error(part) for part in self._parts])
+        if not self._made:
+            self._cache = self._join([part.value() for part in self._parts])
+            self._made = True
+        return self._cache
+
+    def _join(self, values: list[Any]) -> Any:
+        """Make what the caller gets of the parts' values."""
+        return values[0] if self._single_result and values else values
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait and return the value, as `concurrent.futures.Future` has it."""
+        super().result(no_limit(timeout))
+        return self._value_of(self._return_exceptions)
+
+    @property
+    def r(self) -> Any:
+        """The value, when it is there."""
+        return self.get()
+
+    def get_dict(self, timeout: float = -1) -> dict[int, Any]:
+        """Wait and return the values by engine id.
+
+        Raises
+        ------
+        ValueError
+            When an engine has done more than one of the tasks.
+        """
+        values = self.get(timeout)
+        ids = [part.rank for part in self._parts]
+        for engine in ids:
+            if ids.count(engine) > 1:
+                raise ValueError(f"Cannot build dict, {ids.count(engine)} jobs ran on engine #{engine}")
+        return dict(zip(ids, [values] if self._single_result else values, strict=True))  # type: ignore[arg-type]
+
+    @property
+    def result_dict(self) -> dict[int, Any]:
+        """The values by engine id, when they are there."""
+        return self.get_dict()
+
+    # Waiting.
+
+    def wait(self, timeout: float | None = -1, return_when: str | None = None) -> Any:
+        """Wait until it is done.
+
+        Returns
+        -------
+        bool, or (set, set) of AsyncResult
+            Whether it is done; with `return_when` (as `concurrent.futures.wait` has it) which parts are done and
+            which are not.
+        """
+        if return_when not in (None, ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION):
+            raise ValueError(
+                f"return_when must be ALL_COMPLETED, FIRST_COMPLETED or FIRST_EXCEPTION, not {return_when!r}"
+            )
+        limit = no_limit(timeout)
+        if return_when is not None:
+            done, pending = concurrent.futures.wait(self.split(), limit, return_when)
+            return done, pending
+        if self.done():
+            return True
+        try:
+            super().exception(limit)
+        except builtins.TimeoutError:
+            return self.done()
+        except concurrent.futures.CancelledError:
+            pass
+        return True
+
+    def wait_for_output(self, timeout: float | None = -1) -> bool:
+        """Wait until everything that was printed and shown is here; it comes before the value."""
+        done: bool = self.wait(timeout)
+        return done
+
+    def wait_interactive(
+        self,
+        interval: float = 0.1,
+        timeout: float = -1,
+        widget: bool | None = None,
+        return_when: str = ALL_COMPLETED,
+    ) -> None:
+        """Wait with a bar that shows how many tasks are done.
+
+        Parameters
+        ----------
+        interval : float
+            Seconds between two drawings of the bar, at least.
+        timeout : float
+            Seconds to wait at most; negative: no limit.
+        widget : bool, optional
+            Draw it as a widget; None: where that is possible.
+        return_when : {'ALL_COMPLETED', 'FIRST_EXCEPTION', 'FIRST_COMPLETED'}
+            What to wait for.
+        """
+        from parallel_python.client.progress import wait_with_bar
+
+        wait_with_bar(self.split(), self._fname, "tasks", interval, timeout, widget, return_when)
+
+    def ready(self) -> bool:
+        """Tell whether it is done."""
+        return self.done()
+
+    def successful(self) -> bool:
+        """Tell whether it is done without an exception.
+
+        Raises
+        ------
+        RuntimeError
+            When it is not done.
+        """
+        if not self.done():
+            raise RuntimeError("Cannot check successful() if not done.")
+        return self._error() is None
+
+    @property
+    def sent(self) -> bool:
+        """Whether arguments may be changed without changing what engines get: as soon as the call has returned."""
+        return True
+
+    def wait_for_send(self, timeout: float = -1) -> bool:
+        """Wait until arguments may be changed: they may."""
+        return True
+
+    def abort(self) -> None:
+        """Take back what has not begun.
+
+        Raises
+        ------
+        RuntimeError
+            When it is done.
+        """
+        if self.done():
+            raise RuntimeError("Can't abort, I am already done!")
+        self._client.abort(self, block=True)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return asyncio.wrap_future(self).__await__()
+
+    # What it is made of.
+
+    @property
+    def msg_ids(self) -> list[str]:
+        """The tasks' ids."""
+        return [part.msg_id for part in self._parts]
+
+    @property
+    def metadata(self) -> Any:
+        """What is known of the tasks: a dict, or a list of them."""
+        if self._single_result and self._parts:
+            return self._parts[0].metadata
+        return [part.metadata for part in self._parts]
+
+    def split(self) -> list[AsyncResult]:
+        """Return one `AsyncResult` for each task."""
+        return [AsyncResult(self._client, part, self._fname, part.rank) for part in self._parts]
+
+    @classmethod
+    def join(cls, *results: AsyncResult) -> AsyncResult:
+        """Return one `AsyncResult` for the tasks of several.
+
+        Raises
+        ------
+        ValueError
+            When there is none.
+        """
+        if not results:
+            raise ValueError("join needs at least one AsyncResult")
+        first = results[0]
+        parts = [part for result in results for part in result._parts]
+        return AsyncResult(first._client, parts, first._fname, [part.rank for part in parts])
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._single_result:
+            raise TypeError("AsyncResults with a single result are not iterable.")
+        return self._iterate()
+
+    def _iterate(self) -> Iterator[Any]:
+        for part in self._parts:
+            part.wait()
+            yield _value_or_error(part) if self._return_exceptions else part.value()
+
+    def __getitem__(self, key: int | slice | str) -> Any:
+        if isinstance(key, str):
+            return self._known(key)
+        if not self.done():
+            raise builtins.TimeoutError("Result not ready.")
+        values = self.get()
+        if self._single_result:
+            values = [values]
+        return values[key]
+
+    def _known(self, key: str) -> Any:
+        found = [part.metadata[key] for part in self._parts]
+        return found[0] if self._single_result and found else found
+
+    def __getattr__(self, key: str) -> Any:
+        if key not in KEYS:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {key!r}")
+        return self._known(key)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *KEYS})
+
+    def __repr__(self) -> str:
+        state = "pending" if not self.done() else "finished" if self._error() is None else "failed"
+        return f"<{type(self).__name__}({self._fname}): {state}>"
+
+    # What it showed.
+
+    def display_outputs(self, groupby: str = "type", result_only: bool = False) -> None:
+        """Wait, and show what the engines printed, displayed and gave.
+
+        Parameters
+        ----------
+        groupby : {'type', 'engine', 'order'}
+            What stands together: all text, then all displays; each engine's; or the engines' first
+            displays, then their second ones.
+        result_only : bool
+            Show nothing but values of last expressions.
+        """
+        from parallel_python.client.display import display_parts
+
+        self.wait()
+        display_parts(self._parts, groupby, result_only, single=self._single_result)
+
+    def stream_output(self) -> AbstractContextManager[None]:
+        """Show, in the body of a ``with`` statement, what engines print and display while it comes."""
+        from parallel_python.client.stream import stream_parts
+
+        return stream_parts(self._parts, single=self._single_result)
+
+
+def _value_or_error(part: Part) -> Any:
+    return part.value() if part.error is None else part.error

@@ -1,0 +1,307 @@
+"""`Conversation`: this process's one connection to the kernel that owns the engines.
+
+::
+
+    views ─► submit ─► ClientLink (Rust) ─► kernel ─► engines
+    AsyncResult ◄─ Part ◄─ thread ◄─ next() ◄─ what the kernel tells of tasks, engines, questions
+
+A thread, started with the first client, takes what is told and completes what waits for it. It sleeps in Rust
+while nothing is told. **Invariant**: it alone changes parts and engines; it runs no code of the user's but what
+unpickling ``publish_data`` needs and what was registered as a callback.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sys
+import threading
+import traceback
+import weakref
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+from parallel_python.client.engines import Engines
+from parallel_python.client.errors import EngineError, KernelError, RemoteError, TaskAborted
+from parallel_python.client.part import Part, Task
+
+Told = tuple[Any, ...]
+Submission = tuple[str, str, Any, tuple[Any, ...]]
+
+
+#: How many submissions can be made again.
+MOST_REMEMBERED = 256
+
+
+class ClientLink(Protocol):
+    """What `_parallel_python.ClientLink` does; see the Rust side for what each call means."""
+
+    def open(self) -> None: ...
+    def submit(self, submissions: list[Submission]) -> None: ...
+    def recall(self, ask: int, names: list[str]) -> None: ...
+    def abort(self, ask: int, names: list[str]) -> None: ...
+    def interrupt(self, names: list[str]) -> None: ...
+    def signal(self, ask: int, targets: list[int], signal: int) -> None: ...
+    def engines(self, ask: int, action: str, count: int | None) -> None: ...
+    def query(self, ask: int, query: str, targets: list[int]) -> None: ...
+    def forget(self, names: list[str], purge: bool) -> None: ...
+    def next(self) -> list[Told] | None: ...
+
+
+class Conversation:
+    """What is asked of the kernel and what it tells.
+
+    Parameters
+    ----------
+    link : ClientLink
+        The connection.
+    """
+
+    def __init__(self, link: ClientLink) -> None:
+        self.link = link
+        self.engines = Engines()
+        self.ended = False
+        self.pid = os.getpid()
+        self._tasks: dict[str, Task] = {}
+        self._known: weakref.WeakValueDictionary[str, Task] = weakref.WeakValueDictionary()
+        self._answers: dict[int, Future[Any]] = {}
+        self._numbers = itertools.count(1)
+        self._forgotten: list[str] = []
+        #: What was submitted last, by name, so that it can be submitted again.
+        self.sent: dict[str, Submission] = {}
+        self._thread = threading.Thread(target=self._serve, name="parallel-python-client", daemon=True)
+        self._thread.start()
+
+    def submit(self, tasks: Sequence[Task], submissions: list[Submission]) -> None:
+        """Have work done."""
+        self._check()
+        for task, submission in zip(tasks, submissions, strict=True):
+            self._tasks[task.name] = self._known[task.name] = task
+            if task.file is None:
+                self.sent[task.name] = submission
+        while len(self.sent) > MOST_REMEMBERED:
+            del self.sent[next(iter(self.sent))]
+        try:
+            self.link.submit(submissions)
+        except BaseException:
+            for task in tasks:
+                self._tasks.pop(task.name, None)
+            raise
+        if self._forgotten:
+            self._forget()
+
+    def ask(self, question: str, *details: Any) -> Future[Any]:
+        """Ask something; the answer is what the kernel's JSON says."""
+        self._check()
+        number, answer = next(self._numbers), Future[Any]()
+        self._answers[number] = answer
+        getattr(self.link, question)(number, *details)
+        return answer
+
+    def recall(self, names: list[str], adopt: Callable[[Future[Any]], None]) -> Future[Any]:
+        """Have everything told about tasks, from the beginning; `adopt` is called with the answer before that."""
+        self._check()
+        number, answer = next(self._numbers), Future[Any]()
+        answer.add_done_callback(adopt)
+        self._answers[number] = answer
+        self.link.recall(number, names)
+        return answer
+
+    def find(self, name: str) -> Task | None:
+        """Return a task that this process knows."""
+        return self._known.get(name)
+
+    def adopt(self, task: Task) -> None:
+        """Take in what will be told of a task that was submitted elsewhere."""
+        self._tasks[task.name] = self._known[task.name] = task
+
+    def forget_later(self, name: str) -> None:
+        """Say at the next occasion that nobody holds a task's results any more."""
+        self._forgotten.append(name)
+
+    def _forget(self) -> None:
+        names, self._forgotten = self._forgotten, []
+        self.link.forget(names, False)
+
+    def _check(self) -> None:
+        if os.getpid() != self.pid:
+            raise KernelError(
+                "a forked process has no connection to the engines: start it anew, as `spawn` does"
+            )
+        if self.ended:
+            raise EngineError("the connection to the engines has ended: restart the kernel")
+
+    # What follows runs in the thread.
+
+    def _serve(self) -> None:
+        handlers: dict[str, Callable[..., None]] = {
+            "engines": self.engines.take,
+            "stream": self._stream,
+            "publish": self._publish,
+            "result": self._result,
+            "payload": self._payload,
+            "value": self._value,
+            "data": self._data,
+            "done": self._done,
+            "lost": self._lost,
+            "refused": self._refused,
+            "over": self._over,
+            "answer": self._answer,
+            "failed": self._failed,
+        }
+        while (told := self.link.next()) is not None:
+            for kind, *details in told:
+                try:
+                    handlers[kind](*details)
+                except Exception:
+                    # One task that goes wrong must not keep the others from completing.
+                    traceback.print_exc(file=sys.__stderr__)
+        self._end()
+
+    def _part(self, name: str, rank: int) -> Part | None:
+        task = self._tasks.get(name)
+        if task is None:
+            return None
+        if task.file is not None:
+            # The kernel has opened what we share.
+            task.file.close()
+            task.file = None
+        part = task.chosen
+        if part is None:
+            return task.parts.get(rank)
+        if part.rank != rank:
+            if part.rank is not None:
+                part.restart()
+            part.on_rank(rank)
+        return part
+
+    def _stream(self, name: str, rank: int, stream: str, text: str) -> None:
+        if part := self._part(name, rank):
+            part.on_stream(stream, text)
+
+    def _publish(self, name: str, rank: int, *message: Any) -> None:
+        if part := self._part(name, rank):
+            part.on_publish(*message)
+
+    def _result(self, name: str, rank: int, count: int, content: bytes) -> None:
+        if part := self._part(name, rank):
+            part.on_result(count, content)
+
+    def _payload(self, name: str, rank: int, content: bytes) -> None:
+        """Nothing to do: the pager is a notebook's."""
+
+    def _value(self, name: str, rank: int, data: bytes, blobs: list[Any]) -> None:
+        if part := self._part(name, rank):
+            part.on_value(data, blobs)
+
+    def _data(self, name: str, rank: int, data: bytes, blobs: list[Any]) -> None:
+        if part := self._part(name, rank):
+            part.on_data(data, blobs)
+
+    def _done(self, name: str, rank: int, outcome: Any, count: int, started: float, completed: float) -> None:
+        part = self._part(name, rank)
+        if part is None:
+            return
+        error: Exception | None = None
+        if outcome == "aborted":
+            error = TaskAborted(f"task {part.msg_id} was aborted before it began")
+        else:
+            part.on_times(count, started, completed)
+        if isinstance(outcome, tuple):
+            ename, evalue, lines = outcome
+            error = RemoteError(ename, evalue, "\n".join(lines), part.engine_info)
+        self._conclude(part, error)
+
+    def _lost(self, name: str, rank: int, why: str, lives: bool) -> None:
+        if part := self._part(name, rank):
+            ename = "KeyboardInterrupt" if lives else "EngineError"
+            self._conclude(part, RemoteError(ename, why, "", part.engine_info if lives else {}))
+
+    def _conclude(self, part: Part, error: Exception | None) -> None:
+        """End a part; where the kernel may try again elsewhere, only what comes last counts."""
+        if part.task.chosen is None:
+            part.finish(error)
+        else:
+            part.error = error
+
+    def _refused(self, name: str, ename: str, why: str) -> None:
+        self._finish(
+            name, lambda: TaskAborted(why) if ename == "TaskAborted" else RemoteError(ename, why, "", {})
+        )
+
+    def _over(self, name: str) -> None:
+        task = self._tasks.get(name)
+        if task is not None and task.chosen is not None:
+            self._finish(name, lambda: None)
+        else:
+            self._finish(
+                name, lambda: RemoteError("EngineError", "the engine never said how it ended", "", {})
+            )
+
+    def _finish(self, name: str, why: Callable[[], Exception | None]) -> None:
+        task = self._tasks.pop(name, None)
+        if task is None:
+            return
+        if task.file is not None:
+            task.file.close()
+            task.file = None
+        for part in task:
+            if not part.done:
+                part.finish(why())
+        if task.shared:
+            weakref.finalize(task, self.forget_later, name).atexit = False
+
+    def _answer(self, number: int, data: bytes) -> None:
+        if (answer := self._answers.pop(number, None)) is not None:
+            answer.set_result(json.loads(data) if data else None)
+
+    def _failed(self, number: int, ename: str, evalue: str) -> None:
+        if (answer := self._answers.pop(number, None)) is not None:
+            answer.set_exception(RemoteError(ename, evalue, "", {}))
+
+    def _end(self) -> None:
+        """The kernel is gone, and with it everything that was waited for."""
+        self.ended = True
+        why = "the connection to the kernel has ended"
+        for name in list(self._tasks):
+            self._finish(name, lambda: RemoteError("EngineError", why, "", {}))
+        for number in list(self._answers):
+            self._answers.pop(number).set_exception(EngineError(why))
+        self.engines.take("failed", why, [])
+
+
+_conversation: Conversation | None = None
+_connecting = threading.Lock()
+
+
+def connect() -> Conversation:
+    """Return this process's conversation, which begins with the first call.
+
+    Raises
+    ------
+    OSError
+        When this process has no way to any engines.
+    """
+    global _conversation
+    with _connecting:
+        if _conversation is None or _conversation.pid != os.getpid():
+            _conversation = Conversation(_open_link())
+        return _conversation
+
+
+def _open_link() -> ClientLink:
+    app = sys.modules.get("parallel_python.local.app")
+    if app is not None and app.LocalApp.initialized():
+        link: ClientLink = app.LocalApp.instance().link.client()
+        return link
+    if "parallel_python.engine.shell" in sys.modules:
+        raise OSError(
+            "this is an engine, and a Client belongs into the notebook:"
+            " engines talk to each other by MPI (`MPI.COMM_WORLD`)"
+        )
+    raise OSError(
+        "there are no engines for this process: `ipyparallel` of Parallel Python works in a notebook with the kernel"
+        " `Parallel Python (Rust)`"
+    )

@@ -1,0 +1,272 @@
+"""`Part`: one task on one engine, from its submission to its outcome. `Task`: its parts, one for each engine.
+
+Parts are filled by the thread of `parallel_python.client.link`, and by no other; whoever waits for one reads it
+after it is done. Values stay pickled until somebody wants them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from parallel_python import bulk
+from parallel_python.client.errors import RemoteError, TaskAborted
+from parallel_python.client.metadata import Metadata, now, time_of
+from parallel_python.serialize import loads
+
+#: What somebody who shows output while it comes is called with: part, kind, content.
+Listener = Callable[["Part", str, Any], None]
+
+_session = uuid.uuid4().hex
+_numbers = itertools.count()
+_unpacking = threading.Lock()
+
+
+def new_name() -> str:
+    """Return a name that no other task has, in any process."""
+    return f"{_session}_{next(_numbers)}"
+
+
+def split_id(msg_id: str) -> tuple[str, int | None]:
+    """Take a part's id apart: its task's name, and its engine unless the kernel has chosen it."""
+    name, mark, rank = msg_id.rpartition("@")
+    return (name, int(rank)) if mark and rank.isdecimal() else (msg_id, None)
+
+
+class Part:
+    """One task on one engine.
+
+    Parameters
+    ----------
+    task : Task
+        What it is a part of.
+    rank : int or None
+        The engine; None until it is known which one the kernel has chosen.
+
+    Attributes
+    ----------
+    error : Exception or None
+        What it ended with, when it is done and has failed.
+    """
+
+    __slots__ = (
+        "__weakref__", "_data", "_metadata", "_payload", "_value", "done", "error", "listeners", "msg_id", "rank",
+        "received", "task", "waiting", "watchers",
+    )  # fmt: skip
+
+    def __init__(self, task: Task, rank: int | None) -> None:
+        self.task = task
+        self.rank = rank
+        self.msg_id = task.name if rank is None else f"{task.name}@{rank}"
+        self.done = False
+        self.error: Exception | None = None
+        self.received: datetime | None = None
+        self.watchers: list[Callable[[Part], None]] = []
+        self.listeners: list[Listener] = []
+        self.waiting: threading.Event | None = None
+        self._metadata: Metadata | None = None
+        self._payload: tuple[bytes, list[memoryview]] | None = None
+        self._value: Any = None
+
+    @property
+    def metadata(self) -> Metadata:
+        """What is known of it."""
+        if self._metadata is None:
+            task = self.task
+            self._metadata = Metadata(
+                msg_id=self.msg_id, submitted=task.submitted, label=task.label, engine_id=self.rank,
+                after=task.after, follow=task.follow, execute_input=task.code, is_broadcast=task.broadcast,
+                is_coalescing=task.coalescing,
+            )  # fmt: skip
+            if self.rank is not None:
+                self._metadata["engine_uuid"] = task.uuid_of(self.rank)
+        return self._metadata
+
+    @property
+    def engine_info(self) -> dict[str, Any]:
+        """Where it ran, as exceptions carry it."""
+        uuid_of = self.task.uuid_of
+        engine_uuid = None if self.rank is None else uuid_of(self.rank)
+        return {"engine_id": self.rank, "engine_uuid": engine_uuid, "method": self.task.method}
+
+    def value(self) -> Any:
+        """Return what it gave, or raise what it raised."""
+        if self.error is not None:
+            raise self.error
+        payload = self._payload
+        if payload is not None:
+            value = loads(*payload)
+            with _unpacking:
+                if self._payload is not None:
+                    self._value, self._payload = value, None
+        return self._value
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is done; whether it is."""
+        with _unpacking:
+            if self.done:
+                return True
+            if self.waiting is None:
+                self.waiting = threading.Event()
+            waiting = self.waiting
+        return waiting.wait(timeout)
+
+    def watch(self, watcher: Callable[[Part], None]) -> None:
+        """Have `watcher` called when it is done: now, if it is."""
+        with _unpacking:
+            if not self.done:
+                self.watchers.append(watcher)
+                return
+        watcher(self)
+
+    # From here on: for the link's thread alone.
+
+    def on_rank(self, rank: int) -> None:
+        """Note which engine runs it."""
+        self.rank = rank
+        if self._metadata is not None:
+            self._metadata["engine_id"] = rank
+            self._metadata["engine_uuid"] = self.task.uuid_of(rank)
+
+    def restart(self) -> None:
+        """Forget what an attempt has shown that failed and is repeated elsewhere."""
+        self._metadata, self._payload, self._value = None, None, None
+
+    def on_stream(self, stream: str, text: str) -> None:
+        """Take in text."""
+        self.metadata[stream] += text
+        self._tell(stream, text)
+
+    def on_publish(self, msg_type: str, content: bytes, metadata: bytes, buffers: Sequence[bytes]) -> None:
+        """Take in a display, its update, or that all is cleared."""
+        message = json.loads(content)
+        outputs = self.metadata["outputs"]
+        if msg_type == "display_data":
+            outputs.append(message)
+        elif msg_type == "update_display_data":
+            _update(outputs, message)
+        elif msg_type == "clear_output":
+            outputs.clear()
+            self.metadata.update(stdout="", stderr="")
+        self._tell(msg_type, message)
+
+    def on_result(self, count: int, content: bytes) -> None:
+        """Take in the value of a cell's last expression, as it is shown."""
+        message = {**json.loads(content), "execution_count": count}
+        self.metadata["execute_result"] = message
+        self._tell("execute_result", message)
+
+    def on_value(self, data: bytes, blobs: Sequence[bytes | bulk.Shared]) -> None:
+        """Take in what a call returned."""
+        try:
+            self._payload = (data, bulk.receive(blobs))
+        except OSError as error:
+            self.error = RemoteError(
+                "EngineError", f"the result is no longer there ({error})", "", self.engine_info
+            )
+        if blobs:
+            self.task.shared = True
+
+    def on_data(self, data: bytes, blobs: Sequence[bytes | bulk.Shared]) -> None:
+        """Take in what ``publish_data`` gave."""
+        try:
+            self.metadata["data"].update(loads(data, bulk.receive(blobs)))
+        except Exception as error:
+            self.metadata["data"]["error"] = error
+
+    def on_times(self, count: int, started: float, completed: float) -> None:
+        """Note when it ran, by its engine's clock."""
+        metadata = self.metadata
+        metadata["started"], metadata["completed"] = time_of(started), time_of(completed)
+        if self.task.method == "execute":
+            from parallel_python.client.reply import ExecuteReply
+
+            self._value = ExecuteReply(self.msg_id, metadata, count)
+
+    def finish(self, error: Exception | None) -> None:
+        """End it, and tell everybody who waits for it."""
+        metadata = self.metadata
+        self.error = self.error or error
+        self.received = metadata["received"] = now()
+        if isinstance(self.error, TaskAborted):
+            metadata["status"] = "aborted"
+        else:
+            metadata["status"] = "ok" if self.error is None else "error"
+        metadata["error"] = self.error
+        with _unpacking:
+            self.done = True
+            watchers, self.watchers, waiting = self.watchers, [], self.waiting
+        self.listeners = []
+        if waiting is not None:
+            waiting.set()
+        for watcher in watchers:
+            watcher(self)
+
+    def _tell(self, kind: str, content: Any) -> None:
+        for listener in self.listeners:
+            listener(self, kind, content)
+
+
+def _update(outputs: list[dict[str, Any]], message: dict[str, Any]) -> None:
+    """Replace what was shown under the same display id."""
+    wanted = message.get("transient", {}).get("display_id")
+    for output in outputs:
+        if wanted is not None and output.get("transient", {}).get("display_id") == wanted:
+            output["data"], output["metadata"] = message["data"], message["metadata"]
+
+
+class Task:
+    """What is submitted under one name.
+
+    Parameters
+    ----------
+    label : str
+        What it is, for people.
+    method : {'apply', 'execute'}
+        The kind of work.
+    ranks : sequence of int or None
+        On which engines; None: on one that the kernel chooses.
+    uuid_of : callable
+        Returns an engine's uuid.
+    """
+
+    def __init__(
+        self,
+        label: str | None,
+        method: str,
+        ranks: Sequence[int] | None,
+        uuid_of: Callable[[int], str | None],
+    ) -> None:
+        self.name = new_name()
+        self.label = label
+        self.method = method
+        self.submitted: datetime = now()
+        self.uuid_of = uuid_of
+        self.code: str | None = None
+        self.after: list[str] = []
+        self.follow: list[str] = []
+        self.broadcast = self.coalescing = False
+        #: Whether results lie in memory that the kernel holds for us.
+        self.shared = False
+        #: What the submission shares, until the kernel has it.
+        self.file: bulk.SharedFile | None = None
+        self.chosen: Part | None = None
+        self.parts: dict[int, Part] = {}
+        if ranks is None:
+            self.chosen = Part(self, None)
+        else:
+            self.parts = {rank: Part(self, rank) for rank in ranks}
+
+    def rename(self, name: str) -> None:
+        """Give it the name by which the kernel knows it; for a task that somebody else submitted."""
+        self.name = name
+        for part in self:
+            part.msg_id = name if part is self.chosen else f"{name}@{part.rank}"
+
+    def __iter__(self) -> Iterator[Part]:
+        return iter([self.chosen] if self.chosen is not None else self.parts.values())

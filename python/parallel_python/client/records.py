@@ -1,0 +1,298 @@
+"""What has been asked of the engines, by this client and by others, and how it went.
+
+The kernel keeps the records; a client that has gone, or has forgotten a result, does not take it along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from parallel_python.client import query as queries
+from parallel_python.client.asyncresult import AsyncResult
+from parallel_python.client.mapresult import AsyncHubResult
+from parallel_python.client.metadata import time_of
+from parallel_python.client.part import Part, Task, split_id
+
+if TYPE_CHECKING:
+    from parallel_python.client.link import Conversation, Submission
+
+Record = dict[str, Any]
+
+
+class Records:
+    """A part of `parallel_python.client.client.Client`."""
+
+    block: bool
+    _conversation: Conversation
+    _history: list[str]
+    _kept: dict[str, Part]
+    _outstanding: set[str]
+
+    def get_result(
+        self, indices_or_msg_ids: Any = None, block: bool | None = None, owner: bool = True
+    ) -> Any:
+        """Return the result of tasks, also of those that another client submitted.
+
+        Parameters
+        ----------
+        indices_or_msg_ids : int, str, AsyncResult, or list of them, optional
+            Numbers in the history, or ids; None: the last one.
+        block : bool, optional
+            Whether to wait, and return the value.
+        owner : bool
+            Whether this client forgets the values when the result has them.
+
+        Raises
+        ------
+        KeyError
+            When nobody knows such a task.
+        """
+        wanted = -1 if indices_or_msg_ids is None else indices_or_msg_ids
+        single = isinstance(wanted, int | str)
+        ids = [msg_id for one in ([wanted] if single else _listed(wanted)) for msg_id in self._ids_of(one)]
+        known = all(self._conversation.find(split_id(msg_id)[0]) is not None for msg_id in ids)
+        children: Any = self._parts_of(ids)
+        single = single or (isinstance(wanted, AsyncResult) and wanted._single_result)
+        kind = AsyncResult if known else AsyncHubResult
+        fname = wanted._fname if isinstance(wanted, AsyncResult) else "get_result"
+        result = kind(self, children[0] if single and len(children) == 1 else children, fname, owner=owner)  # type: ignore[arg-type]
+        return result.get() if (self.block if block is None else block) else result
+
+    def _ids_of(self, one: Any) -> Sequence[str]:
+        if isinstance(one, int):
+            return [self._history[one]]
+        if isinstance(one, str):
+            return [one]
+        if isinstance(one, AsyncResult):
+            return one.msg_ids
+        raise TypeError(f"indices must be ints, ids or results, not {type(one)!r}")
+
+    def _recall(self, names: list[str]) -> dict[str, Task]:
+        """Have the kernel tell of tasks from the beginning, and return them."""
+        tasks: dict[str, Task] = {}
+
+        def adopt(answer: Any) -> None:
+            # In the link's thread: what is told of them comes right behind the answer.
+            if answer.cancelled() or answer.exception() is not None:
+                return
+            for record in answer.result() or ():
+                tasks[record["name"]] = task = _task_of(record, self._conversation.engines.uuid_of)
+                self._conversation.adopt(task)
+
+        self._conversation.recall(names, adopt).result()
+        for name in names:
+            if name not in tasks:
+                raise KeyError(f"no task {name!r} is known: its record was purged, or it never was")
+        return tasks
+
+    def _records(self) -> list[Record]:
+        found: list[Record] = self._conversation.ask("query", "records", []).result()
+        return found
+
+    def queue_status(self, targets: Any = "all", verbose: bool = False) -> dict[Any, Any]:
+        """Return what engines have before them and behind them.
+
+        Parameters
+        ----------
+        targets : optional
+            Which engines; an int returns what is of that one.
+        verbose : bool
+            Return tasks' names in place of numbers.
+        """
+        chosen = self._targets(targets)
+        answer = self._conversation.ask("query", "queues", []).result()
+        count = (lambda names: names) if verbose else len
+        engines = {
+            engine: {key: count(names) for key, names in answer["engines"].get(str(engine), _NOTHING).items()}
+            for engine in chosen
+        }
+        if hasattr(targets, "__index__"):
+            return engines[chosen[0]]
+        return {"unassigned": answer["unassigned"], **engines}
+
+    def result_status(self, msg_ids: Any, status_only: bool = True) -> dict[str, Any]:
+        """Return which tasks are done, and their values unless `status_only`."""
+        ids = [msg_id for one in _listed(msg_ids) for msg_id in self._ids_of(one)]
+        parts = self._parts_of(ids)
+        found: dict[str, Any] = {
+            "pending": [part.msg_id for part in parts if not part.done],
+            "completed": [part.msg_id for part in parts if part.done],
+        }
+        if not status_only:
+            found |= {
+                part.msg_id: part.value() if part.error is None else part.error for part in parts if part.done
+            }
+        return found
+
+    def hub_history(self) -> list[str]:
+        """Return the ids of all clients' tasks, in order."""
+        return [_flat(entry)["msg_id"] for entry in self._entries()]
+
+    def db_query(self, query: Mapping[str, Any], keys: Iterable[str] | None = None) -> list[Record]:
+        """Return the records of tasks that match.
+
+        Parameters
+        ----------
+        query : dict
+            Values by key, or tests: ``{'completed': {'$ne': None}}``; the tests are ``$eq $ne $lt $lte $gt $gte
+            $in $nin $glob``.
+        keys : list of str, optional
+            Which keys the records have; ``msg_id`` is always among them.
+        """
+        wanted = None if keys is None else {"msg_id", *([keys] if isinstance(keys, str) else keys)}
+        found = [record for record in map(_flat, self._entries()) if queries.matches(record, query)]
+        return [
+            {key: value for key, value in record.items() if wanted is None or key in wanted}
+            for record in found
+        ]
+
+    def _entries(self) -> list[tuple[Record, str | None]]:
+        """Return one entry for each part of each task: its record, and its engine."""
+        return [
+            (record, rank)
+            for record in self._records()
+            for rank in ([None] if record["targets"] is None else map(str, record["targets"]))
+        ]
+
+    def resubmit(
+        self, indices_or_msg_ids: Any = None, metadata: Any = None, block: bool | None = None
+    ) -> Any:
+        """Submit tasks once more, as they were.
+
+        Parameters
+        ----------
+        indices_or_msg_ids : int, str, AsyncResult, or list of them, optional
+            Numbers in the history, or ids; None: the last one.
+        metadata : optional
+            Accepted: placement is as it was.
+        block : bool, optional
+            Whether to wait, and return the values.
+
+        Raises
+        ------
+        KeyError
+            When this process has not submitted it, or has forgotten what it was.
+        """
+        wanted = -1 if indices_or_msg_ids is None else indices_or_msg_ids
+        single = isinstance(wanted, int | str)
+        ids = [msg_id for one in ([wanted] if single else _listed(wanted)) for msg_id in self._ids_of(one)]
+        tasks, submissions = [], []
+        for name in dict.fromkeys(split_id(msg_id)[0] for msg_id in ids):
+            task, submitted = self._again(name)
+            tasks.append(task)
+            submissions.append(submitted)
+        parts = self._submit(tasks, submissions)
+        result = AsyncHubResult(
+            self, parts[0] if single and len(parts) == 1 else parts, "resubmit", owner=True
+        )  # type: ignore[arg-type]
+        return result.get() if (self.block if block is None else block) else result
+
+    def _again(self, name: str) -> tuple[Task, Submission]:
+        sent = self._conversation.sent.get(name)
+        if sent is None:
+            raise KeyError(f"task {name!r} cannot be submitted again: only what this process sent last, without"
+                           " shared memory, can")  # fmt: skip
+        _, label, placement, work = sent
+        ranks = None if isinstance(placement, tuple) else placement
+        task = Task(None, work[0], ranks, self._conversation.engines.uuid_of)
+        if work[0] == "execute":
+            task.code = work[1]
+        return task, (task.name, label, placement, work)
+
+    # Forgetting.
+
+    def purge_local_results(self, jobs: Any = (), targets: Any = ()) -> None:
+        """Forget values that this client keeps.
+
+        Parameters
+        ----------
+        jobs : str, AsyncResult, list of them, or 'all'
+            Of which tasks.
+        targets : int, list of int, or 'all'
+            Of all tasks of which engines.
+        """
+        for msg_id in self._to_purge(jobs, targets):
+            self._kept.pop(msg_id, None)
+
+    def purge_hub_results(self, jobs: Any = (), targets: Any = ()) -> None:
+        """Have the kernel forget records and values; arguments as `purge_local_results`."""
+        ids = self._to_purge(jobs, targets, everywhere=True)
+        self._conversation.link.forget(sorted({split_id(msg_id)[0] for msg_id in ids}), True)
+
+    def purge_results(self, jobs: Any = (), targets: Any = ()) -> None:
+        """Forget records and values, here and in the kernel; arguments as `purge_local_results`."""
+        self.purge_local_results(jobs, targets)
+        self.purge_hub_results(jobs, targets)
+
+    def purge_everything(self) -> None:
+        """Forget all records and values, here and in the kernel, and the history."""
+        self.purge_results("all")
+        self._history.clear()
+
+    def _to_purge(self, jobs: Any, targets: Any, everywhere: bool = False) -> list[str]:
+        nothing = (isinstance(jobs, list | tuple) and not jobs) and (
+            isinstance(targets, list | tuple) and not targets
+        )
+        if nothing or (jobs is None and targets is None):
+            raise ValueError("Must specify at least one of `targets` and `jobs`")
+        known = self.hub_history() if everywhere else list(self._kept)
+        if jobs == "all":
+            ids = known
+        else:
+            ids = [msg_id for one in _listed(jobs or ()) for msg_id in self._ids_of(one)]
+        if targets is not None and (hasattr(targets, "__index__") or len(targets)):
+            chosen = set(self._targets(targets))
+            ids = ids + [msg_id for msg_id in known if split_id(msg_id)[1] in chosen]
+        pending = sorted(self._outstanding.intersection(ids))
+        if pending:
+            raise RuntimeError(f"Can't purge outstanding tasks: {pending}")
+        return ids
+
+    if TYPE_CHECKING:
+
+        def _targets(self, targets: Any) -> list[int]: ...
+        def _submit(self, tasks: Any, submissions: Any) -> list[Part]: ...
+        def _parts_of(self, children: Any) -> list[Part]: ...
+
+
+_NOTHING: dict[str, list[str]] = {"queue": [], "completed": [], "tasks": []}
+
+
+def _listed(one: Any) -> Any:
+    return [one] if isinstance(one, int | str | AsyncResult) else list(one)
+
+
+def _task_of(record: Record, uuid_of: Any) -> Task:
+    """Return a task as its record describes it, without what it gave."""
+    task = Task(record.get("label"), record["method"], record["targets"], uuid_of)
+    task.rename(record["name"])
+    task.submitted = time_of(record["submitted"])
+    task.code = record.get("code")
+    return task
+
+
+def _flat(entry: tuple[Record, str | None]) -> Record:
+    """Return a record of one part, as ipyparallel's records are."""
+    record, rank = entry
+    parts: dict[str, Any] = record["parts"]
+    chosen = rank if rank is not None else next(iter(parts), None)
+    part = parts.get(chosen or "", {})
+    name = record["name"]
+    return {
+        "msg_id": name if rank is None else f"{name}@{rank}",
+        "submitted": _time(record["submitted"]),
+        "started": _time(part.get("started")),
+        "completed": _time(part.get("completed")),
+        "engine_id": None if chosen is None else int(chosen),
+        "status": part.get("status"),
+        "label": record.get("label"),
+        "method": record["method"],
+        "code": record.get("code"),
+        "client": record.get("client"),
+    }
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else time_of(seconds)

@@ -1,0 +1,87 @@
+"""What engines print and display, shown while it comes.
+
+Whole lines go out at once, each with its engine's label; the rest of a line waits for its end. What an engine had
+printed before is shown first, so nothing is lost between the call and the beginning of the stream.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import copy_context
+from typing import Any
+
+from parallel_python.client.display import show_output, show_result
+from parallel_python.client.part import Part
+
+
+class Streamer:
+    """Shows what parts have to show, in the context of the cell that asked for it."""
+
+    def __init__(self, *, single: bool) -> None:
+        self._single = single
+        self._context = copy_context()
+        self._lock = threading.Lock()
+        self._unfinished: dict[tuple[Part, str], str] = {}
+
+    def follow(self, part: Part) -> None:
+        """Show what there is of a part, and what comes."""
+        with self._lock:
+            part.listeners.append(self._listen)
+            metadata = part.metadata
+            for stream in ("stdout", "stderr"):
+                if metadata[stream]:
+                    self._show(part, stream, metadata[stream])
+            for output in list(metadata["outputs"]):
+                self._show(part, "display_data", output)
+            if metadata["execute_result"] is not None:
+                self._show(part, "execute_result", metadata["execute_result"])
+
+    def end(self, parts: Sequence[Part]) -> None:
+        """Show no more than the lines that were left unfinished."""
+        with self._lock:
+            for part in parts:
+                if self._listen in part.listeners:
+                    part.listeners.remove(self._listen)
+            for (part, stream), text in self._unfinished.items():
+                self._write(part, stream, text + "\n")
+            self._unfinished.clear()
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+    def _listen(self, part: Part, kind: str, content: Any) -> None:
+        with self._lock:
+            self._context.run(self._show, part, kind, content)
+
+    def _show(self, part: Part, kind: str, content: Any) -> None:
+        if kind in ("stdout", "stderr"):
+            text = self._unfinished.pop((part, kind), "") + content
+            lines, newline, rest = text.rpartition("\n")
+            if rest:
+                self._unfinished[part, kind] = rest
+            if newline:
+                self._write(part, kind, lines + newline)
+        elif kind == "display_data":
+            show_output(part, content, single=self._single)
+        elif kind == "execute_result":
+            show_result(part, content)
+
+    def _write(self, part: Part, stream: str, text: str) -> None:
+        label = "" if self._single else f"[{stream}:{part.rank}] "
+        # What a carriage return takes back is not shown first.
+        lines = (line.rpartition("\r")[2] for line in text.rstrip("\n").replace("\r\n", "\n").split("\n"))
+        getattr(sys, stream).write("".join(f"{label}{line}\n" for line in lines))
+
+
+@contextmanager
+def stream_parts(parts: Sequence[Part], *, single: bool) -> Iterator[None]:
+    """Show, while the body runs, what parts have to show."""
+    streamer = Streamer(single=single)
+    try:
+        for part in parts:
+            streamer.follow(part)
+        yield
+    finally:
+        streamer.end(parts)

@@ -1,0 +1,79 @@
+"""How long tasks took, and how far they are."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from parallel_python.client.metadata import now
+from parallel_python.client.part import Part
+
+Moments = datetime | Iterable[datetime]
+
+
+class Timing:
+    """What an `AsyncResult` says of its tasks' times; all of them in seconds."""
+
+    _parts: list[Part]
+
+    if TYPE_CHECKING:
+
+        def done(self) -> bool:
+            """Tell whether all tasks are done."""
+
+    @property
+    def progress(self) -> int:
+        """How many tasks are done."""
+        return sum(part.done for part in self._parts)
+
+    @property
+    def elapsed(self) -> float:
+        """The time since it was submitted, until it was done."""
+        if not self._parts:
+            return 0.0
+        began = min(part.task.submitted for part in self._parts)
+        ended = max(part.received for part in self._parts if part.received) if self.done() else now()
+        return (ended - began).total_seconds()
+
+    @property
+    def serial_time(self) -> float:
+        """The time that the tasks took on their engines, all together."""
+        self._must_be_done()
+        return sum(self._seconds(part) for part in self._parts)
+
+    @staticmethod
+    def _seconds(part: Part) -> float:
+        started, completed = part.metadata["started"], part.metadata["completed"]
+        return 0.0 if started is None else (completed - started).total_seconds()
+
+    @property
+    def wall_time(self) -> float:
+        """The time from the first submission to the last receipt."""
+        self._must_be_done()
+        return self.elapsed
+
+    def _must_be_done(self) -> None:
+        if not self.done():
+            raise builtins.TimeoutError("result not ready")
+
+    def timedelta(
+        self,
+        start: Moments,
+        end: Moments,
+        start_key: Callable[[Any], datetime] = min,
+        end_key: Callable[[Any], datetime] = max,
+    ) -> float:
+        """Return the time between two times of the tasks.
+
+        Parameters
+        ----------
+        start, end : datetime or list of datetime
+            As ``ar.submitted``, ``ar.started``, ``ar.completed`` and ``ar.received`` give them.
+        start_key, end_key : callable
+            Which one of a list counts.
+        """
+        first = start if isinstance(start, datetime) else start_key(start)
+        last = end if isinstance(end, datetime) else end_key(end)
+        return (last - first).total_seconds()

@@ -1,0 +1,212 @@
+"""Functions that were typed into a notebook, as something `pickle` can carry.
+
+A function that can be imported travels by its name, as always. Any other travels by value: its code, defaults,
+annotations and what it closes over. **Invariant**: the globals of a function of ``__main__`` are those of the
+``__main__`` it arrives in, so that code sent to an engine sees the engine's variables.
+
+Functions, classes and modules that such a function names, and that the engine lacks, come along as *helpers*
+and are bound there; a name that the engine has is the engine's.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import importlib
+import marshal
+import sys
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+from parallel_python.serialize import sources
+
+#: Byte code of one version of Python means nothing to another.
+VERSION = sys.version_info[:2]
+
+#: Helpers that were bound here, by name: those a later arrival may replace.
+_bound: dict[str, Any] = {}
+
+
+def main_namespace() -> dict[str, Any]:
+    """Return the globals of what was typed in: the user's namespace."""
+    return sys.modules["__main__"].__dict__
+
+
+def find(module: str | None, qualname: str) -> Any:
+    """Return what has this name in a module that is loaded, or None."""
+    found: Any = sys.modules.get(module or "")
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def goes_by_value(named: Any) -> bool:
+    """Tell whether a function or class cannot be imported on an engine by its name."""
+    module = getattr(named, "__module__", None)
+    return module == "__main__" or find(module, named.__qualname__) is not named
+
+
+def reduce_function(function: FunctionType, *, with_helpers: bool) -> tuple[Any, ...]:
+    """Return what `pickle` makes a function from that goes by value."""
+    code = function.__code__
+    closure = function.__closure__ or ()
+    module = function.__module__
+    own = _own_globals(function)
+    helpers = _helpers(function) if with_helpers and module == "__main__" else {}
+    state = (
+        function.__name__,
+        function.__qualname__,
+        function.__defaults__,
+        function.__kwdefaults__,
+        function.__annotations__,
+        function.__doc__,
+        function.__dict__,
+        tuple(_content(cell) for cell in closure),
+        own,
+        helpers,
+        sources.of(code),
+    )
+    arguments = (VERSION, _dump_code(code), module, closure, own is not None)
+    return _make_function, arguments, state, None, None, _fill_function
+
+
+def reduce_cell(cell: CellType) -> tuple[Any, ...]:
+    """Return what `pickle` makes an empty cell from; the functions that share it fill it."""
+    return CellType, ()
+
+
+@lru_cache(maxsize=512)
+def _dump_code(code: CodeType) -> bytes:
+    return marshal.dumps(code)
+
+
+def _content(cell: CellType) -> tuple[Any, ...]:
+    try:
+        return (cell.cell_contents,)
+    except ValueError:
+        return ()
+
+
+def _own_globals(function: FunctionType) -> dict[str, Any] | None:
+    """Return the globals that a function reads, where they are those of no module."""
+    module = function.__module__
+    if module == "__main__" or (module in sys.modules and _are_of(function.__globals__, module)):
+        return None
+    known = function.__globals__
+    return {name: known[name] for name in global_names(function.__code__) if name in known}
+
+
+def _are_of(namespace: dict[str, Any], module: str) -> bool:
+    return sys.modules[module].__dict__ is namespace
+
+
+def _helpers(function: FunctionType) -> dict[str, Any]:
+    namespace = function.__globals__
+    found = {}
+    for name in global_names(function.__code__):
+        value = namespace.get(name)
+        if isinstance(value, ModuleType) or (
+            isinstance(value, FunctionType | type) and value.__module__ == "__main__"
+        ):
+            found[name] = value
+    return found
+
+
+@lru_cache(maxsize=512)
+def global_names(code: CodeType) -> tuple[str, ...]:
+    """Return the names that code, and code inside it, looks for in its globals."""
+    names = {
+        instruction.argval: None
+        for part in nested(code)
+        for instruction in dis.get_instructions(part)
+        if instruction.opname in {"LOAD_GLOBAL", "LOAD_NAME"}
+    }
+    return tuple(names)
+
+
+def nested(code: CodeType) -> Iterator[CodeType]:
+    """Give code and all code inside it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from nested(constant)
+
+
+def _make_function(
+    version: tuple[int, int], code: bytes, module: str | None, closure: tuple[CellType, ...], own: bool
+) -> FunctionType:
+    if tuple(version) != VERSION:
+        raise TypeError(
+            "a function that was typed in can only be sent between equal versions of Python, and this one comes"
+            f" from {version[0]}.{version[1]} to {VERSION[0]}.{VERSION[1]}: put it into a module that both can"
+            " import"
+        )
+    if own:
+        namespace: dict[str, Any] = {"__builtins__": builtins, "__name__": module}
+    elif module is None or module == "__main__":
+        namespace = main_namespace()
+    else:
+        namespace = importlib.import_module(module).__dict__
+    function = FunctionType(marshal.loads(code), namespace, None, None, closure or None)
+    function.__module__ = module  # type: ignore[assignment]  # None is a value that functions have
+    return function
+
+
+def _fill_function(function: FunctionType, state: tuple[Any, ...]) -> None:
+    (
+        function.__name__,
+        function.__qualname__,
+        function.__defaults__,
+        function.__kwdefaults__,
+        function.__annotations__,
+        function.__doc__,
+        attributes,
+        contents,
+        own,
+        helpers,
+        source,
+    ) = state
+    function.__dict__.update(attributes)
+    for cell, content in zip(function.__closure__ or (), contents, strict=True):
+        if content:
+            cell.cell_contents = content[0]
+    if own is not None:
+        function.__globals__.update(own)
+    _bind(helpers)
+    sources.remember(source)
+
+
+def _bind(helpers: dict[str, Any]) -> None:
+    namespace = main_namespace()
+    for name, value in helpers.items():
+        if name not in namespace or (name in _bound and namespace[name] is _bound[name]):
+            namespace[name] = _bound[name] = value
+
+
+def interactive(function: Callable[..., Any] | type) -> Any:
+    """Decorate a function or class so that it behaves as if it had been typed into the notebook.
+
+    On an engine its globals are then the engine's namespace, wherever it was defined.
+
+    Returns
+    -------
+    function or class
+        The same class, or a copy of the function, that says it is of ``__main__``.
+    """
+    if isinstance(function, FunctionType):
+        copy = FunctionType(
+            function.__code__,
+            function.__globals__,
+            function.__name__,
+            function.__defaults__,
+            function.__closure__,
+        )
+        copy.__kwdefaults__ = function.__kwdefaults__
+        copy.__dict__.update(function.__dict__)
+        copy.__doc__, copy.__annotations__ = function.__doc__, function.__annotations__
+        copy.__qualname__ = function.__qualname__
+        function = copy
+    function.__module__ = "__main__"
+    return function

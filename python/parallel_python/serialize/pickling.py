@@ -1,0 +1,163 @@
+"""Values as pickles (protocol 5), with large buffers beside them.
+
+``dumps`` and ``loads`` are the only way by which values leave and enter a process; both sides of the API use
+them. Buffers of at least `THRESHOLD` bytes are not copied into the pickle: `parallel_python.bulk` carries them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import io
+import pickle
+import types
+from collections.abc import Callable, Sequence
+from types import CellType, FunctionType, ModuleType
+from typing import Any
+
+from parallel_python.serialize.classes import reduce_class
+from parallel_python.serialize.functions import goes_by_value, reduce_cell, reduce_function
+
+#: From this size on, in bytes, a buffer is shared instead of copied.
+THRESHOLD = 256 * 1024
+
+#: Set in ``__flags__`` of classes that were made by running code.
+_HEAP_TYPE = 1 << 9
+
+#: Values of `dataclasses` that are recognised by being the same object.
+_SENTINELS = {
+    id(getattr(dataclasses, name)): name
+    for name in ("MISSING", "_FIELD", "_FIELD_CLASSVAR", "_FIELD_INITVAR", "_HAS_DEFAULT_FACTORY", "KW_ONLY")
+    if hasattr(dataclasses, name)
+}
+
+
+class Pickler(pickle.Pickler):
+    """Python's pickler, which can also take what was typed into a notebook.
+
+    Parameters
+    ----------
+    file : io.BytesIO
+        Where the pickle goes.
+    with_helpers : bool
+        Whether functions bring what they name along; see `parallel_python.serialize.functions`.
+
+    Attributes
+    ----------
+    buffers : list of memoryview
+        The buffers that stay outside.
+    references : bool
+        Whether a `Reference` is in the pickle.
+    """
+
+    def __init__(self, file: io.BytesIO, *, with_helpers: bool = True) -> None:
+        super().__init__(file, 5, buffer_callback=self._take)
+        self.buffers: list[memoryview] = []
+        self.references = False
+        self.with_helpers = with_helpers
+
+    def _take(self, buffer: pickle.PickleBuffer) -> bool:
+        """Keep a large buffer outside (false), have a small one copied into the pickle (true)."""
+        try:
+            raw = buffer.raw()
+        except BufferError:
+            return True
+        if raw.nbytes < THRESHOLD:
+            return True
+        self.buffers.append(raw)
+        return False
+
+    def reducer_override(self, value: Any) -> Any:
+        """Return how to carry what `pickle` by itself cannot."""
+        if isinstance(value, type):
+            return _class(value)
+        reduce = _REDUCERS.get(type(value))
+        return NotImplemented if reduce is None else reduce(self, value)
+
+
+def _class(cls: type) -> Any:
+    if not goes_by_value(cls):
+        return NotImplemented
+    if cls.__flags__ & _HEAP_TYPE:
+        return reduce_class(cls)
+    name = next((name for name, value in vars(types).items() if value is cls), None)
+    return NotImplemented if name is None else (getattr, (types, name))
+
+
+def _function(pickler: Pickler, value: FunctionType) -> Any:
+    if not goes_by_value(value):
+        return NotImplemented
+    return reduce_function(value, with_helpers=pickler.with_helpers)
+
+
+def _module(pickler: Pickler, value: ModuleType) -> Any:
+    return importlib.import_module, (value.__name__,)
+
+
+def _sentinel(pickler: Pickler, value: Any) -> Any:
+    return _SENTINELS.get(id(value), NotImplemented)
+
+
+def _cached_property(pickler: Pickler, value: functools.cached_property[Any]) -> Any:
+    return functools.cached_property, (value.func,)
+
+
+_REDUCERS: dict[type, Callable[[Pickler, Any], Any]] = {
+    FunctionType: _function,
+    CellType: lambda pickler, value: reduce_cell(value),
+    ModuleType: _module,
+    types.MappingProxyType: lambda pickler, value: (types.MappingProxyType, (dict(value),)),
+    property: lambda pickler, value: (property, (value.fget, value.fset, value.fdel, value.__doc__)),
+    classmethod: lambda pickler, value: (classmethod, (value.__func__,)),
+    staticmethod: lambda pickler, value: (staticmethod, (value.__func__,)),
+    functools.cached_property: _cached_property,
+    type(dataclasses.MISSING): _sentinel,
+    type(dataclasses._FIELD): _sentinel,  # type: ignore[attr-defined]
+    type(dataclasses._HAS_DEFAULT_FACTORY): _sentinel,  # type: ignore[attr-defined]
+}
+
+
+def _reference(pickler: Pickler, value: Any) -> Any:
+    pickler.references = True
+    return NotImplemented
+
+
+def register_reference(cls: type) -> None:
+    """Have pickles know when they hold one of these."""
+    _REDUCERS[cls] = _reference
+
+
+def dumps(value: Any, *, with_helpers: bool = True) -> tuple[bytes, list[memoryview], bool]:
+    """Pickle a value.
+
+    Returns
+    -------
+    pickle : bytes
+        The pickle.
+    buffers : list of memoryview
+        The buffers that it leaves out, in order.
+    references : bool
+        Whether there is a `Reference` in it.
+    """
+    from parallel_python.serialize import choice
+
+    if choice.other is not None:
+        return choice.other(value)
+    file = io.BytesIO()
+    pickler = Pickler(file, with_helpers=with_helpers)
+    try:
+        pickler.dump(value)
+    except Exception:
+        if not with_helpers:
+            raise
+        # A function may name what cannot be sent, and never use it there.
+        file = io.BytesIO()
+        pickler = Pickler(file, with_helpers=False)
+        pickler.dump(value)
+    return file.getvalue(), pickler.buffers, pickler.references
+
+
+def loads(data: bytes, buffers: Sequence[Any] = ()) -> Any:
+    """Make a value from its pickle and the buffers beside it, which it keeps instead of copying them."""
+    return pickle.loads(data, buffers=buffers)

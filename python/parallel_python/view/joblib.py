@@ -1,0 +1,100 @@
+"""A view as a backend of joblib: ``with joblib.parallel_backend('ipyparallel'): Parallel()(…)``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from parallel_python.view.balanced import LoadBalancedView
+
+
+def _make_backend() -> type:
+    """Return the backend's class; joblib is imported only where it is used."""
+    from joblib.parallel import AutoBatchingMixin, ParallelBackendBase
+
+    class IPythonParallelBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
+        """Runs joblib's batches as load-balanced tasks."""
+
+        supports_sharedmem = False
+        supports_timeout = True
+        uses_threads = False
+
+        def __init__(self, view: LoadBalancedView | None = None, **options: Any) -> None:
+            super().__init__(**options)
+            self._view = view
+
+        @property
+        def view(self) -> LoadBalancedView:
+            """The view; without one, all engines."""
+            if self._view is None:
+                from parallel_python.client.client import Client
+
+                self._view = Client().load_balanced_view()
+            return self._view
+
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            """Return how many tasks run at once: as many as there are engines, at most."""
+            engines = len(self.view)
+            if n_jobs is None:
+                return 1
+            if n_jobs == 0:
+                raise ValueError("n_jobs == 0 in Parallel has no meaning")
+            return max(1, engines + 1 + n_jobs) if n_jobs < 0 else min(n_jobs, engines)
+
+        def configure(self, n_jobs: int = 1, parallel: Any = None, **options: Any) -> int:
+            """Take note of who asks; return how many tasks run at once."""
+            self.parallel = parallel
+            return self.effective_n_jobs(n_jobs)
+
+        def submit(self, func: Callable[[], Any], callback: Callable[[Any], None] | None = None) -> Any:
+            """Have a batch run."""
+            result = self.view.apply_async(_Batch(func))
+            if callback is not None:
+                result.add_done_callback(lambda done: callback(done))
+            return result
+
+        apply_async = submit
+
+        def abort_everything(self, ensure_ready: bool = True) -> None:
+            """Take back what has not begun."""
+            self.view.abort(block=True)
+
+    return IPythonParallelBackend
+
+
+class _Batch:
+    """A batch under a name that joblib's own objects lack."""
+
+    __name__ = "joblib"
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self.call = call
+
+    def __call__(self) -> Any:
+        return self.call()
+
+
+def register(
+    name: str = "ipyparallel", *, view: LoadBalancedView | None = None, make_default: bool = False
+) -> None:
+    """Make a view known to joblib under a name."""
+    from joblib.parallel import register_parallel_backend
+
+    backend = _make_backend()
+    register_parallel_backend(
+        name, lambda **options: backend(view=view, **options), make_default=make_default
+    )
+
+
+def register_joblib_backend(name: str = "ipyparallel", make_default: bool = False) -> None:
+    """Make the notebook's engines a backend of joblib.
+
+    Parameters
+    ----------
+    name : str
+        What ``joblib.parallel_backend`` is given.
+    make_default : bool
+        Whether joblib uses it where nothing is said.
+    """
+    register(name, make_default=make_default)

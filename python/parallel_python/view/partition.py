@@ -1,0 +1,131 @@
+"""How sequences are divided among engines, and put together again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+
+def is_array(value: object) -> bool:
+    """Tell whether a value is a numpy array, without importing numpy."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)
+
+
+def is_frame(value: object) -> bool:
+    """Tell whether a value is a pandas object with rows, without importing pandas."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, pandas.DataFrame | pandas.Series)
+
+
+def mappable(value: object) -> bool:
+    """Tell whether a value can be divided and joined."""
+    return isinstance(value, list | tuple | range | str | bytes) or is_array(value) or is_frame(value)
+
+
+class Map:
+    """Contiguous parts; the first ``n % p`` of them are one item longer."""
+
+    def bounds(self, p: int, q: int, n: int) -> slice:
+        """Return which of `n` items are part `p` of `q`."""
+        size, longer = divmod(n, q)
+        start = p * size + min(p, longer)
+        return slice(start, start + size + (p < longer), 1)
+
+    def getPartition(self, seq: Any, p: int, q: int, n: int | None = None) -> Any:
+        """Return part `p` of `q`."""
+        if not 0 <= p < q:
+            raise ValueError(f"no part {p} of {q}: they are 0..{q - 1}")
+        where = self.bounds(p, q, len(seq) if n is None else n)
+        return seq.iloc[where] if is_frame(seq) else seq[where]
+
+    def partition(self, seq: Any, n: int) -> list[Any]:
+        """Return all parts of a sequence for `n` engines."""
+        return [self.getPartition(seq, p, n) for p in range(n)]
+
+    def join(self, parts: Sequence[Any]) -> Any:
+        """Return the sequence that was divided."""
+        if not parts or not all(mappable(part) for part in parts):
+            return list(parts)
+        first = parts[0]
+        if any(is_array(part) for part in parts):
+            return self._join_arrays([part for part in parts if is_array(part) or len(part)])
+        if is_frame(first):
+            return self._join_frames(parts)
+        if isinstance(first, str | bytes) and all(type(part) is type(first) for part in parts):
+            return type(first)().join(parts)
+        items = self._order(parts)
+        return tuple(items) if all(isinstance(part, tuple) for part in parts) else list(items)
+
+    joinPartitions = join
+
+    def _order(self, parts: Sequence[Sequence[Any]]) -> Iterable[Any]:
+        return chain.from_iterable(parts)
+
+    def _join_arrays(self, parts: Sequence[Any]) -> Any:
+        import numpy
+
+        return (
+            numpy.concatenate(parts) if all(part.ndim for part in map(numpy.asarray, parts)) else list(parts)
+        )
+
+    def _join_frames(self, parts: Sequence[Any]) -> Any:
+        import pandas
+
+        return pandas.concat(parts)
+
+
+class RoundRobinMap(Map):
+    """Item `i` goes to engine ``i % p``, like cards that are dealt."""
+
+    def bounds(self, p: int, q: int, n: int) -> slice:
+        """Return which of `n` items are part `p` of `q`."""
+        return slice(p, n, q)
+
+    def _order(self, parts: Sequence[Sequence[Any]]) -> Iterable[Any]:
+        longest = max(map(len, parts))
+        return (part[turn] for turn in range(longest) for part in parts if turn < len(part))
+
+    def join(self, parts: Sequence[Any]) -> Any:
+        """Return the sequence that was dealt out."""
+        if (
+            parts
+            and isinstance(parts[0], str | bytes)
+            and all(type(part) is type(parts[0]) for part in parts)
+        ):
+            one = [[part[i : i + 1] for i in range(len(part))] for part in parts]
+            return type(parts[0])().join(self._order(one))
+        return super().join(parts)
+
+    joinPartitions = join
+
+    def _join_arrays(self, parts: Sequence[Any]) -> Any:
+        import numpy
+
+        parts = [numpy.asarray(part) for part in parts]
+        total = sum(map(len, parts))
+        joined = numpy.empty((total, *parts[0].shape[1:]), numpy.result_type(*parts))
+        for p, part in enumerate(parts):
+            joined[p :: len(parts)] = part
+        return joined
+
+    def _join_frames(self, parts: Sequence[Any]) -> Any:
+        import pandas
+
+        order = list(self._order([[(p, row) for row in range(len(part))] for p, part in enumerate(parts)]))
+        starts = [sum(map(len, parts[:p])) for p in range(len(parts))]
+        return pandas.concat(parts).iloc[[starts[p] + row for p, row in order]]
+
+
+#: By the names that ``scatter`` and ``gather`` know.
+dists: dict[str, type[Map]] = {"b": Map, "r": RoundRobinMap}
+
+
+def mapper_for(dist: str) -> Map:
+    """Return how to divide by name: ``b`` for contiguous parts, ``r`` for dealing out."""
+    try:
+        return dists[dist]()
+    except KeyError:
+        raise ValueError(f"dist must be 'b' (contiguous parts) or 'r' (dealt out), not {dist!r}") from None

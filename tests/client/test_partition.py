@@ -1,0 +1,53 @@
+"""Dividing sequences and joining them again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from parallel_python.view.partition import Map, RoundRobinMap
+
+
+@pytest.mark.parametrize("mapper", [Map(), RoundRobinMap()])
+@pytest.mark.parametrize("n", [0, 1, 3, 4, 10, 17])
+@pytest.mark.parametrize(
+    "make", [lambda n: list(range(n)), lambda n: tuple(range(n)), lambda n: "abcdefghijklmnopqrstuvwxyz"[:n]]
+)
+def test_there_and_back(mapper: Map, n: int, make: Any) -> None:
+    whole = make(n)
+    parts = mapper.partition(whole, 4)
+    assert sum(map(len, parts)) == n and max(map(len, parts)) - min(map(len, parts)) <= 1
+    assert mapper.join(parts) == whole
+
+
+def test_the_first_parts_are_longer() -> None:
+    assert Map().partition(list(range(6)), 4) == [[0, 1], [2, 3], [4], [5]]
+    assert RoundRobinMap().partition(list(range(6)), 4) == [[0, 4], [1, 5], [2], [3]]
+
+
+@pytest.mark.parametrize("mapper", [Map(), RoundRobinMap()])
+def test_ranges_join(mapper: Map) -> None:
+    assert mapper.join(mapper.partition(range(10), 4)) == list(range(10))
+
+
+@pytest.mark.parametrize("mapper", [Map(), RoundRobinMap()])
+@pytest.mark.parametrize("shape", [(8,), (7,), (3,), (9, 2), (5, 2, 3)])
+@pytest.mark.parametrize("dtype", ["int64", "float32", "U3"])
+def test_arrays_of_any_shape(mapper: Map, shape: tuple[int, ...], dtype: str) -> None:
+    numpy = pytest.importorskip("numpy")
+    whole = numpy.arange(numpy.prod(shape)).reshape(shape).astype(dtype)
+    joined = mapper.join(mapper.partition(whole, 4))
+    assert joined.dtype == whole.dtype and (joined == whole).all()
+
+
+@pytest.mark.parametrize("mapper", [Map(), RoundRobinMap()])
+def test_frames(mapper: Map) -> None:
+    pandas = pytest.importorskip("pandas")
+    whole = pandas.DataFrame({"x": range(10), "y": list("abcdefghij")})
+    assert mapper.join(mapper.partition(whole, 4)).equals(whole)
+
+
+def test_what_cannot_be_joined_stays_as_it_is() -> None:
+    assert Map().join([1, 2, 3]) == [1, 2, 3]
+    assert Map().join([{"a": 1}, {"b": 2}]) == [{"a": 1}, {"b": 2}]
