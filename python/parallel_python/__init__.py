@@ -1,7 +1,7 @@
 """Parallel Python: a notebook's cells on MPI engines, and the client API of ipyparallel on the same engines.
 
-In processes of this project ``import ipyparallel as ipp`` gives this package. The public names are imported when
-they are first used, because engines start with this package and most of them use none.
+In processes of this project ``import ipyparallel as ipp`` gives this package. The public names are imported
+when they are first used, because engines start with this package and most of them use none.
 
 The package is served from the engine library to the processes that this project starts; see
 ``_bootstrap``. It holds no state of its own.
@@ -80,11 +80,171 @@ _MODULES = {"error": "client.errors", "datapub": "engine.datapub", "joblib": "vi
 __all__ = [*_NAMES, "__version__", "version_info"]
 
 if TYPE_CHECKING:
-    from parallel_python.client.asyncresult import AsyncResult
-    from parallel_python.client.client import Client
-    from parallel_python.client.errors import CompositeError, RemoteError
-    from parallel_python.cluster.cluster import Cluster
-    from parallel_python.remote.reference import Reference
+    from parallel_python.client.asyncresult import (
+        AsyncResult as AsyncResult,
+    )
+    from parallel_python.client.client import (
+        Client as Client,
+    )
+    from parallel_python.client.errors import (
+        AlreadyDisplayedError as AlreadyDisplayedError,
+    )
+    from parallel_python.client.errors import (
+        CompositeError as CompositeError,
+    )
+    from parallel_python.client.errors import (
+        DependencyTimeout as DependencyTimeout,
+    )
+    from parallel_python.client.errors import (
+        EngineError as EngineError,
+    )
+    from parallel_python.client.errors import (
+        ImpossibleDependency as ImpossibleDependency,
+    )
+    from parallel_python.client.errors import (
+        InvalidDependency as InvalidDependency,
+    )
+    from parallel_python.client.errors import (
+        IPythonError as IPythonError,
+    )
+    from parallel_python.client.errors import (
+        KernelError as KernelError,
+    )
+    from parallel_python.client.errors import (
+        NoEnginesRegistered as NoEnginesRegistered,
+    )
+    from parallel_python.client.errors import (
+        RemoteError as RemoteError,
+    )
+    from parallel_python.client.errors import (
+        TaskAborted as TaskAborted,
+    )
+    from parallel_python.client.errors import (
+        TaskRejectError as TaskRejectError,
+    )
+    from parallel_python.client.errors import (
+        TaskTimeout as TaskTimeout,
+    )
+    from parallel_python.client.errors import (
+        TimeoutError as TimeoutError,
+    )
+    from parallel_python.client.errors import (
+        UnmetDependency as UnmetDependency,
+    )
+    from parallel_python.client.errors import (
+        collect_exceptions as collect_exceptions,
+    )
+    from parallel_python.client.errors import (
+        unwrap_exception as unwrap_exception,
+    )
+    from parallel_python.client.errors import (
+        wrap_exception as wrap_exception,
+    )
+    from parallel_python.client.mapresult import (
+        AsyncHubResult as AsyncHubResult,
+    )
+    from parallel_python.client.mapresult import (
+        AsyncMapResult as AsyncMapResult,
+    )
+    from parallel_python.client.metadata import (
+        Metadata as Metadata,
+    )
+    from parallel_python.client.reply import (
+        ExecuteReply as ExecuteReply,
+    )
+    from parallel_python.cluster.cluster import (
+        Cluster as Cluster,
+    )
+    from parallel_python.cluster.manager import (
+        ClusterManager as ClusterManager,
+    )
+    from parallel_python.engine.binding import (
+        bind_kernel as bind_kernel,
+    )
+    from parallel_python.remote.dependency import (
+        Dependency as Dependency,
+    )
+    from parallel_python.remote.dependency import (
+        depend as depend,
+    )
+    from parallel_python.remote.dependency import (
+        dependent as dependent,
+    )
+    from parallel_python.remote.dependency import (
+        require as require,
+    )
+    from parallel_python.remote.functions import (
+        ParallelFunction as ParallelFunction,
+    )
+    from parallel_python.remote.functions import (
+        RemoteFunction as RemoteFunction,
+    )
+    from parallel_python.remote.functions import (
+        parallel as parallel,
+    )
+    from parallel_python.remote.functions import (
+        remote as remote,
+    )
+    from parallel_python.remote.reference import (
+        Reference as Reference,
+    )
+    from parallel_python.serialize.canning import (
+        PrePickled as PrePickled,
+    )
+    from parallel_python.serialize.canning import (
+        can as can,
+    )
+    from parallel_python.serialize.canning import (
+        can_map as can_map,
+    )
+    from parallel_python.serialize.canning import (
+        deserialize_object as deserialize_object,
+    )
+    from parallel_python.serialize.canning import (
+        pack_apply_message as pack_apply_message,
+    )
+    from parallel_python.serialize.canning import (
+        serialize_object as serialize_object,
+    )
+    from parallel_python.serialize.canning import (
+        uncan as uncan,
+    )
+    from parallel_python.serialize.canning import (
+        uncan_map as uncan_map,
+    )
+    from parallel_python.serialize.canning import (
+        unpack_apply_message as unpack_apply_message,
+    )
+    from parallel_python.serialize.choice import (
+        use_cloudpickle as use_cloudpickle,
+    )
+    from parallel_python.serialize.choice import (
+        use_dill as use_dill,
+    )
+    from parallel_python.serialize.choice import (
+        use_pickle as use_pickle,
+    )
+    from parallel_python.serialize.functions import (
+        interactive as interactive,
+    )
+    from parallel_python.view.balanced import (
+        LoadBalancedView as LoadBalancedView,
+    )
+    from parallel_python.view.base import (
+        View as View,
+    )
+    from parallel_python.view.broadcast import (
+        BroadcastView as BroadcastView,
+    )
+    from parallel_python.view.direct import (
+        DirectView as DirectView,
+    )
+    from parallel_python.view.executor import (
+        ViewExecutor as ViewExecutor,
+    )
+    from parallel_python.view.joblib import (
+        register_joblib_backend as register_joblib_backend,
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,7 @@
 """``import ipyparallel``: the same modules under the names that ipyparallel has for them.
 
-With ``PARALLEL_PYTHON_IPYPARALLEL=installed`` in the environment, ``ipyparallel`` is what the user has installed.
+With ``PARALLEL_PYTHON_IPYPARALLEL=installed`` in the environment, ``ipyparallel`` is what the user has
+installed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Large buffers between processes of one machine: written once, mapped by whoever needs them.
 
-The writer puts the buffers of a submission or a result into a file in memory; the receivers map it privately. So
-there is one copy however many engines take part, each of them can write to what it has got, and the memory
-is free when the last process has let go of it.
+The writer puts the buffers of a submission or a result into a file in memory; the receivers map it
+privately. So there is one copy however many engines take part, each of them can write to what it has got,
+and the memory is free when the last process has let go of it.
 
 A buffer outside a pickle is bytes, or *shared*: ``(holder, descriptor, offset, length)``, a part of the file
 that the process `holder` has open as `descriptor`.

@@ -34,7 +34,7 @@ def counter():
         return count
     def read(): return count
     return step, read
-def nested(): 
+def nested():
     def down(n): return n if n == 0 else down(n - 1)
     return down
 def annotated(x: int, y=2, *, z: float = 3) -> float:
@@ -82,9 +82,9 @@ class Concrete(Abstract):
     def named(cls): return cls.__name__
 step, read = counter()
 values = dict(
-    with_helper=with_helper, factorial=factorial, even=even, step=step, read=read, down=nested(), annotated=annotated,
-    reads=reads, point=Point(3), inner=Outer.Inner(), data=Data(1), Data=Data, colour=Colour.GREEN,
-    flags=Flags.A | Flags.B, pair=Pair(1), named=Named(3), concrete=Concrete(), Abstract=Abstract,
+    with_helper=with_helper, factorial=factorial, even=even, step=step, read=read, down=nested(),
+    annotated=annotated, reads=reads, point=Point(3), inner=Outer.Inner(), data=Data(1), Data=Data,
+    colour=Colour.GREEN,    flags=Flags.A | Flags.B, pair=Pair(1), named=Named(3), concrete=Concrete(), Abstract=Abstract,
     partial=functools.partial(factorial, 5), join=','.join, path=__import__('os').path.join,
 )
 """
@@ -125,7 +125,8 @@ assert type(back['pair']) is Pair and type(back['inner']) is Outer.Inner
 
 
 def _run(source: str, data: bytes = b"") -> bytes:
-    start = f"import sys; sys.path.insert(0, {str(PYTHON)!r})\nfrom parallel_python.serialize import dumps, loads\n"
+    start = f"import sys; sys.path.insert(0, {str(PYTHON)!r})\n"
+    start += "from parallel_python.serialize import dumps, loads\n"
     done = subprocess.run(
         [sys.executable, "-c", start + source], input=data, capture_output=True, timeout=60, check=False
     )
@@ -145,7 +146,8 @@ def test_what_was_typed_in_travels_and_comes_back_as_what_it_was() -> None:
         code = '''import sys; sys.path.insert(0, {str(PYTHON)!r})
         from parallel_python.serialize import dumps, loads
         sys.stdout.buffer.write(dumps(loads(sys.stdin.buffer.read()))[0])'''
-        done = subprocess.run([sys.executable, '-c', code], input=dumps(values)[0], capture_output=True, check=True)
+        data = dumps(values)[0]
+        done = subprocess.run([sys.executable, '-c', code], input=data, capture_output=True, check=True)
         back = loads(done.stdout)
         """
     )
@@ -155,7 +157,8 @@ def test_what_was_typed_in_travels_and_comes_back_as_what_it_was() -> None:
 def test_a_name_that_the_engine_has_is_the_engines() -> None:
     data = _run("def helper(): return 'sent'\ndef f(): return helper()\nsys.stdout.buffer.write(dumps(f)[0])")
     _run(
-        "def helper(): return 'own'\nf = loads(sys.stdin.buffer.read())\nassert f() == 'own' and helper() == 'own'",
+        "def helper(): return 'own'\nf = loads(sys.stdin.buffer.read())\n"
+        "assert f() == 'own' and helper() == 'own'",
         data,
     )
 

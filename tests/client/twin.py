@@ -1,7 +1,7 @@
 """A kernel and its engines inside the test's own process, for tests of the client alone.
 
-`Twin` takes what a `ClientLink` is asked and tells what the kernel would: each engine is a namespace and a thread
-that runs one call after the other. What only real engines can show is tested with real ones.
+`Twin` takes what a `ClientLink` is asked and tells what the kernel would: each engine is a namespace and a
+thread that runs one call after the other. What only real engines can show is tested with real ones.
 """
 
 from __future__ import annotations

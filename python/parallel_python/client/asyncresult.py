@@ -1,8 +1,8 @@
 """`AsyncResult`: what a call on engines will give.
 
-It is a `concurrent.futures.Future`, so that whatever waits for futures can wait for it, and it can be awaited.
-Its parts are completed by the link's thread; an `AsyncResult` only counts them. Values are unpickled when they
-are first wanted, in the thread that wants them.
+It is a `concurrent.futures.Future`, so that whatever waits for futures can wait for it, and it can be
+awaited. Its parts are completed by the link's thread; an `AsyncResult` only counts them. Values are
+unpickled when they are first wanted, in the thread that wants them.
 """
 
 from __future__ import annotations
@@ -211,8 +211,8 @@ class AsyncResult(Timing, Future[Any]):
         Returns
         -------
         bool, or (set, set) of AsyncResult
-            Whether it is done; with `return_when` (as `concurrent.futures.wait` has it) which parts are done and
-            which are not.
+            Whether it is done; with `return_when` (as `concurrent.futures.wait` has it) which parts are
+            done and which are not.
         """
         if return_when not in (None, ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION):
             raise ValueError(
@@ -279,7 +279,9 @@ class AsyncResult(Timing, Future[Any]):
 
     @property
     def sent(self) -> bool:
-        """Whether arguments may be changed without changing what engines get: as soon as the call has returned."""
+        """Whether arguments may be changed without changing what engines get: as soon as the call has
+        returned.
+        """
         return True
 
     def wait_for_send(self, timeout: float = -1) -> bool:

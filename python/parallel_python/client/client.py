@@ -1,8 +1,8 @@
 """`Client`: the way to the engines, and to what they have done.
 
-A client holds no engines and no connection of its own: all clients of a process share one conversation with the
-kernel (`parallel_python.client.link`), and the kernel keeps the records of all tasks. What is a client's own is
-which tasks it has submitted.
+A client holds no engines and no connection of its own: all clients of a process share one conversation with
+the kernel (`parallel_python.client.link`), and the kernel keeps the records of all tasks. What is a
+client's own is which tasks it has submitted.
 """
 
 from __future__ import annotations

@@ -125,9 +125,10 @@ class Control:
         return future
 
     if TYPE_CHECKING:
-
+        # What the whole client has.
         def _targets(self, targets: Any) -> list[int]: ...
         def _apply(
             self, targets: list[int], function: Any, args: Any, kwargs: Any, label: Any = None
         ) -> Any: ...
-        def close(self, linger: float | None = None) -> None: ...
+        def close(self, linger: float | None = None) -> None:
+            """End it."""

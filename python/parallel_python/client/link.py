@@ -6,8 +6,8 @@
     AsyncResult ◄─ Part ◄─ thread ◄─ next() ◄─ what the kernel tells of tasks, engines, questions
 
 A thread, started with the first client, takes what is told and completes what waits for it. It sleeps in Rust
-while nothing is told. **Invariant**: it alone changes parts and engines; it runs no code of the user's but what
-unpickling ``publish_data`` needs and what was registered as a callback.
+while nothing is told. **Invariant**: it alone changes parts and engines; it runs no code of the user's but
+what unpickling ``publish_data`` needs and what was registered as a callback.
 """
 
 from __future__ import annotations
@@ -38,16 +38,45 @@ MOST_REMEMBERED = 256
 class ClientLink(Protocol):
     """What `_parallel_python.ClientLink` does; see the Rust side for what each call means."""
 
-    def open(self) -> None: ...
-    def submit(self, submissions: list[Submission]) -> None: ...
-    def recall(self, ask: int, names: list[str]) -> None: ...
-    def abort(self, ask: int, names: list[str]) -> None: ...
-    def interrupt(self, names: list[str]) -> None: ...
-    def signal(self, ask: int, targets: list[int], signal: int) -> None: ...
-    def engines(self, ask: int, action: str, count: int | None) -> None: ...
-    def query(self, ask: int, query: str, targets: list[int]) -> None: ...
-    def forget(self, names: list[str], purge: bool) -> None: ...
-    def next(self) -> list[Told] | None: ...
+    def open(self) -> None:
+        """Ask to be told of the engines; start them if they are off."""
+        ...
+
+    def submit(self, submissions: list[Submission]) -> None:
+        """Have work done."""
+        ...
+
+    def recall(self, ask: int, names: list[str]) -> None:
+        """Have everything told of tasks."""
+        ...
+
+    def abort(self, ask: int, names: list[str]) -> None:
+        """Take back what has not begun."""
+        ...
+
+    def interrupt(self, names: list[str]) -> None:
+        """Raise `KeyboardInterrupt` in tasks."""
+        ...
+
+    def signal(self, ask: int, targets: list[int], signal: int) -> None:
+        """Send a signal to engines' processes."""
+        ...
+
+    def engines(self, ask: int, action: str, count: int | None) -> None:
+        """Start, stop or restart them."""
+        ...
+
+    def query(self, ask: int, query: str, targets: list[int]) -> None:
+        """Ask for queues, records or stacks."""
+        ...
+
+    def forget(self, names: list[str], purge: bool) -> None:
+        """Let go of results."""
+        ...
+
+    def next(self) -> list[Told] | None:
+        """Wait for what is told."""
+        ...
 
 
 class Conversation:
@@ -101,7 +130,9 @@ class Conversation:
         return answer
 
     def recall(self, names: list[str], adopt: Callable[[Future[Any]], None]) -> Future[Any]:
-        """Have everything told about tasks, from the beginning; `adopt` is called with the answer before that."""
+        """Have everything told about tasks, from the beginning; `adopt` is called with the answer before
+        that.
+        """
         self._check()
         number, answer = next(self._numbers), Future[Any]()
         answer.add_done_callback(adopt)
@@ -302,6 +333,6 @@ def _open_link() -> ClientLink:
             " engines talk to each other by MPI (`MPI.COMM_WORLD`)"
         )
     raise OSError(
-        "there are no engines for this process: `ipyparallel` of Parallel Python works in a notebook with the kernel"
-        " `Parallel Python (Rust)`"
+        "there are no engines for this process: `ipyparallel` of Parallel Python works in a notebook with the"
+        " kernel `Parallel Python (Rust)`"
     )

@@ -1,7 +1,7 @@
 """`Part`: one task on one engine, from its submission to its outcome. `Task`: its parts, one for each engine.
 
-Parts are filled by the thread of `parallel_python.client.link`, and by no other; whoever waits for one reads it
-after it is done. Values stay pickled until somebody wants them.
+Parts are filled by the thread of `parallel_python.client.link`, and by no other; whoever waits for one
+reads it after it is done. Values stay pickled until somebody wants them.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Part:
     """
 
     __slots__ = (
-        "__weakref__", "_data", "_metadata", "_payload", "_value", "done", "error", "listeners", "msg_id", "rank",
+        "__weakref__", "_metadata", "_payload", "_value", "done", "error", "listeners", "msg_id", "rank",
         "received", "task", "waiting", "watchers",
     )  # fmt: skip
 

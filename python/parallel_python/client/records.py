@@ -136,8 +136,8 @@ class Records:
         Parameters
         ----------
         query : dict
-            Values by key, or tests: ``{'completed': {'$ne': None}}``; the tests are ``$eq $ne $lt $lte $gt $gte
-            $in $nin $glob``.
+            Values by key, or tests: ``{'completed': {'$ne': None}}``; the tests are ``$eq $ne $lt $lte $gt
+            $gte $in $nin $glob``.
         keys : list of str, optional
             Which keys the records have; ``msg_id`` is always among them.
         """
@@ -192,8 +192,10 @@ class Records:
     def _again(self, name: str) -> tuple[Task, Submission]:
         sent = self._conversation.sent.get(name)
         if sent is None:
-            raise KeyError(f"task {name!r} cannot be submitted again: only what this process sent last, without"
-                           " shared memory, can")  # fmt: skip
+            raise KeyError(
+                f"task {name!r} cannot be submitted again: only what this process has sent last can, if its"
+                " arguments were not too large to be kept"
+            )
         _, label, placement, work = sent
         ranks = None if isinstance(placement, tuple) else placement
         task = Task(None, work[0], ranks, self._conversation.engines.uuid_of)

@@ -1,7 +1,8 @@
 """What engines print and display, shown while it comes.
 
-Whole lines go out at once, each with its engine's label; the rest of a line waits for its end. What an engine had
-printed before is shown first, so nothing is lost between the call and the beginning of the stream.
+Whole lines go out at once, each with its engine's label; the rest of a line waits for its end. What an
+engine had printed before is shown first, so nothing is lost between the call and the beginning of the
+stream.
 """
 
 from __future__ import annotations

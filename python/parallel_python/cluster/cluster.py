@@ -1,7 +1,8 @@
 """`Cluster`: engines to be started, resized, restarted and stopped from a notebook.
 
-They are the kernel's own, which may be up already; a cluster that wants another number of them has them restarted.
-Every coroutine has a twin that waits, whose name ends in ``_sync`` and which works inside a running event loop too.
+They are the kernel's own, which may be up already; a cluster that wants another number of them has them
+restarted. Every coroutine has a twin that waits, whose name ends in ``_sync`` and which works inside a
+running event loop too.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ class Cluster:
         """
         if self.engines:
             raise NotImplementedError(
-                "no engines can be added to an MPI world that runs: stop the engines and start as many as you need"
+                "no engines can be added to an MPI world that runs: stop them and start as many as you need"
             )
         self.controller = self.controller or Controller()
         wanted = n if n is not None else self.n
@@ -305,9 +306,9 @@ class Cluster:
         return f"<{type(self).__name__}({', '.join(fields)})>"
 
     _COROUTINES: ClassVar[tuple[str, ...]] = (
-        "start_cluster", "start_controller", "start_engines", "connect_client", "start_and_connect", "signal_engines",
-        "signal_engine", "restart_engines", "restart_engine", "stop_engines", "stop_engine", "stop_controller",
-        "stop_cluster",
+        "start_cluster", "start_controller", "start_engines", "connect_client", "start_and_connect",
+        "signal_engines", "signal_engine", "restart_engines", "restart_engine", "stop_engines", "stop_engine",
+        "stop_controller", "stop_cluster",
     )  # fmt: skip
 
 

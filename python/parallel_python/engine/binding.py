@@ -14,6 +14,6 @@ def bind_kernel(**options: Any) -> NoReturn:
         Always.
     """
     raise NotImplementedError(
-        "an engine is no Jupyter kernel, so no console can connect to it: `%%px --targets 2` runs cells on engine 2,"
-        " and `%pxstack` shows what engines do"
+        "an engine is no Jupyter kernel, so no console can connect to it: `%%px --targets 2` runs cells on"
+        " engine 2, and `%pxstack` shows what engines do"
     )

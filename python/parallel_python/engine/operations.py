@@ -1,7 +1,7 @@
 """What a client's calls do on an engine.
 
-`run` takes a pickled call and returns its pickled value. Everything else here is called by such calls, under the
-names that `parallel_python.view` uses; each works on the engine's namespace.
+`run` takes a pickled call and returns its pickled value. Everything else here is called by such calls,
+under the names that `parallel_python.view` uses; each works on the engine's namespace.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Tracebacks of calls as a person reads them: the user's frames, with the lines of what came from elsewhere."""
+"""Tracebacks of calls as a person reads them: the user's frames, with the lines of what came from
+elsewhere.
+"""
 
 from __future__ import annotations
 

@@ -37,6 +37,7 @@ class dependent:
         self.__doc__ = getattr(_wrapped_f, "__doc__", None)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it, if the condition holds here."""
         if self.df(*self.dargs, **self.dkwargs) is False:
             raise UnmetDependency(f"`{self.__name__}` cannot run here: what it depends on does not hold")
         return self.f(*args, **kwargs)

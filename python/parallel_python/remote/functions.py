@@ -43,6 +43,7 @@ class RemoteFunction:
             pass  # Some functions of C have none.
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function on the view's engines."""
         block = self.view.block if self.block is None else self.block
         with self.view.temp_flags(block=block, **self.flags):
             return self.view.apply(self.func, *args, **kwargs)

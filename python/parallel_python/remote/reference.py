@@ -36,7 +36,9 @@ register_reference(Reference)
 
 
 def resolve(value: Any, namespace: Mapping[str, Any]) -> Any:
-    """Return a value in which every reference, also in lists, tuples, sets and dicts, is what it refers to."""
+    """Return a value in which every reference, also in lists, tuples, sets and dicts, is what it refers
+    to.
+    """
     kind = type(value)
     if kind is Reference:
         return eval(value.name, namespace)  # type: ignore[arg-type]  # globals are a dict

@@ -126,10 +126,11 @@ def _reduce_enum(cls: type[enum.Enum]) -> tuple[Any, ...]:
 
 
 _ENUM_OWN = frozenset({
-    "_member_map_", "_member_names_", "_member_type_", "_value2member_map_", "_unhashable_values_", "__new__",
-    "_unhashable_values_map_", "_hashable_values_", "_new_member_", "_use_args_", "_value_repr_", "_generate_next_value_", "_flag_mask_",
-    "_all_bits_", "_singles_mask_", "_boundary_", "_inverted_", "__new_member__", "__or__", "__and__", "__xor__",
-    "__invert__", "__ror__", "__rand__", "__rxor__",
+    "_member_map_", "_member_names_", "_member_type_", "_value2member_map_", "_unhashable_values_",
+    "__new__", "_unhashable_values_map_", "_hashable_values_", "_new_member_", "_use_args_",
+    "_value_repr_", "_generate_next_value_", "_flag_mask_", "_all_bits_", "_singles_mask_",
+    "_boundary_", "_inverted_", "__new_member__", "__or__", "__and__", "__xor__", "__invert__",
+    "__ror__", "__rand__", "__rxor__",
 })  # fmt: skip
 
 

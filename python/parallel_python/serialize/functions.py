@@ -1,8 +1,8 @@
 """Functions that were typed into a notebook, as something `pickle` can carry.
 
-A function that can be imported travels by its name, as always. Any other travels by value: its code, defaults,
-annotations and what it closes over. **Invariant**: the globals of a function of ``__main__`` are those of the
-``__main__`` it arrives in, so that code sent to an engine sees the engine's variables.
+A function that can be imported travels by its name, as always. Any other travels by value: its code,
+defaults, annotations and what it closes over. **Invariant**: the globals of a function of ``__main__`` are
+those of the ``__main__`` it arrives in, so that code sent to an engine sees the engine's variables.
 
 Functions, classes and modules that such a function names, and that the engine lacks, come along as *helpers*
 and are bound there; a name that the engine has is the engine's.
@@ -139,9 +139,9 @@ def _make_function(
 ) -> FunctionType:
     if tuple(version) != VERSION:
         raise TypeError(
-            "a function that was typed in can only be sent between equal versions of Python, and this one comes"
-            f" from {version[0]}.{version[1]} to {VERSION[0]}.{VERSION[1]}: put it into a module that both can"
-            " import"
+            "a function that was typed in can only be sent between equal versions of Python, and this one"
+            f" comes from {version[0]}.{version[1]} to {VERSION[0]}.{VERSION[1]}: put it into a module that"
+            " both can import"
         )
     if own:
         namespace: dict[str, Any] = {"__builtins__": builtins, "__name__": module}

@@ -1,7 +1,8 @@
 """Values as pickles (protocol 5), with large buffers beside them.
 
 ``dumps`` and ``loads`` are the only way by which values leave and enter a process; both sides of the API use
-them. Buffers of at least `THRESHOLD` bytes are not copied into the pickle: `parallel_python.bulk` carries them.
+them. Buffers of at least `THRESHOLD` bytes are not copied into the pickle: `parallel_python.bulk` carries
+them.
 """
 
 from __future__ import annotations

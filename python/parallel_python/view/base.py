@@ -207,7 +207,7 @@ class View:
 
     @property
     def executor(self) -> ViewExecutor:
-        """This view as a `concurrent.futures.Executor`."""
+        """The view as a `concurrent.futures.Executor`."""
         if self._executor is None:
             from parallel_python.view.executor import ViewExecutor
 
