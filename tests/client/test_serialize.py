@@ -84,7 +84,8 @@ step, read = counter()
 values = dict(
     with_helper=with_helper, factorial=factorial, even=even, step=step, read=read, down=nested(),
     annotated=annotated, reads=reads, point=Point(3), inner=Outer.Inner(), data=Data(1), Data=Data,
-    colour=Colour.GREEN,    flags=Flags.A | Flags.B, pair=Pair(1), named=Named(3), concrete=Concrete(), Abstract=Abstract,
+    colour=Colour.GREEN, flags=Flags.A | Flags.B, pair=Pair(1), named=Named(3),
+    concrete=Concrete(), Abstract=Abstract,
     partial=functools.partial(factorial, 5), join=','.join, path=__import__('os').path.join,
 )
 """
