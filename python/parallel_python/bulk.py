@@ -87,13 +87,15 @@ def receive(blobs: Iterable[bytes | Shared]) -> list[memoryview]:
     Raises
     ------
     OSError
-        When the process that holds them is gone.
+        When the process that holds them is gone; a text in place of a buffer says why it is.
     """
     maps: dict[tuple[int, int], memoryview] = {}
     found = []
     for blob in blobs:
+        if isinstance(blob, str):
+            raise OSError(blob)
         if not isinstance(blob, tuple):
-            found.append(memoryview(bytearray(blob)))
+            found.append(memoryview(blob if isinstance(blob, bytearray) else bytearray(blob)))
             continue
         holder, descriptor, offset, length = blob
         if length == 0:

@@ -323,9 +323,9 @@ def connect() -> Conversation:
 
 
 def _open_link() -> ClientLink:
-    app = sys.modules.get("parallel_python.local.app")
-    if app is not None and app.LocalApp.initialized():
-        link: ClientLink = app.LocalApp.instance().link.client()
+    local = sys.modules.get("parallel_python.local")
+    if local is not None:
+        link: ClientLink = local.link().client()
         return link
     if "parallel_python.engine.shell" in sys.modules:
         raise OSError(

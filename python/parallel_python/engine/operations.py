@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from parallel_python import bulk
 from parallel_python.serialize import choice, dumps, loads
+from parallel_python.serialize.pickling import REFERENCE
 
 if TYPE_CHECKING:
     from parallel_python.engine.shell import EngineShell
-
-#: A pickle with this in it may hold references.
-REFERENCE = b"parallel_python.remote.reference"
 
 
 def run(shell: EngineShell, data: bytes, blobs: Sequence[bytes | bulk.Shared]) -> tuple[bytes, list[Any]]:

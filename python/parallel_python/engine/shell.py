@@ -16,7 +16,7 @@ from IPython.core.error import StdinNotImplementedError, UsageError
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from traitlets import Instance, Type
 
-from parallel_python.engine import processes, profile, world
+from parallel_python.engine import processes, profile, tracebacks, world
 from parallel_python.engine.coroutines import LoopRunner
 from parallel_python.engine.display import EngineDisplayHook, EnginePublisher
 from parallel_python.engine.interrupts import INTERRUPTED, InterruptibleEvents, Interrupts
@@ -169,7 +169,7 @@ class EngineShell(InteractiveShell):
 
     def describe_apply(self, error: BaseException) -> Raised:
         """Return what a call raised."""
-        return self.describe(error)
+        return Raised(type(error).__name__, _text_of(error), tracebacks.render(self, error))
 
     def _show_former(self) -> None:
         """Print an exception that was shown without ending the cell (a callback's, ``%tb``)."""

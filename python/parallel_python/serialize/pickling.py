@@ -23,6 +23,12 @@ from parallel_python.serialize.functions import goes_by_value, reduce_cell, redu
 #: From this size on, in bytes, a buffer is shared instead of copied.
 THRESHOLD = 256 * 1024
 
+#: From this size on, in bytes, a pickle travels as a buffer of its own.
+MOST_INSIDE = 1024 * 1024
+
+#: A pickle with this in it, or behind it, may hold references.
+REFERENCE = b"parallel_python.remote.reference"
+
 #: Set in ``__flags__`` of classes that were made by running code.
 _HEAP_TYPE = 1 << 9
 
@@ -156,7 +162,27 @@ def dumps(value: Any, *, with_helpers: bool = True) -> tuple[bytes, list[memoryv
         file = io.BytesIO()
         pickler = Pickler(file, with_helpers=False)
         pickler.dump(value)
+    if file.tell() > MOST_INSIDE:
+        return _outside(file, pickler)
     return file.getvalue(), pickler.buffers, pickler.references
+
+
+def _outside(file: io.BytesIO, pickler: Pickler) -> tuple[bytes, list[memoryview], bool]:
+    """Return a pickle that is itself a buffer: messages are no place for many megabytes."""
+    buffers = [file.getbuffer(), *pickler.buffers]
+    data = pickle.dumps(_Outside(buffers), 5, buffer_callback=lambda buffer: False)
+    return data + (REFERENCE if pickler.references else b""), buffers, pickler.references
+
+
+class _Outside:
+    """What a pickle whose contents are in a buffer makes."""
+
+    def __init__(self, buffers: list[memoryview]) -> None:
+        self.buffers = buffers
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        data, *buffers = map(pickle.PickleBuffer, self.buffers)
+        return loads, (data, buffers)
 
 
 def loads(data: bytes, buffers: Sequence[Any] = ()) -> Any:
