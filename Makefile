@@ -6,6 +6,7 @@
 #   make build   .venv, the built files in build/bin, the kernel installed into .venv (plain `make`)
 #   make lint    formatting and lints, Rust and Python
 #   make format  put the formatting right
+#   make install PREFIX=/opt/x   put the kernel below a folder, for all who can read it; make uninstall PREFIX=/opt/x
 #   make bench   compare with ipyparallel on this machine
 #   make clean   remove everything that make made, .venv included
 #
@@ -15,6 +16,7 @@
 #   PYTHON=/path/to/python3    what .venv is made from (3.11 or newer)
 #   CARGO_TARGET_DIR=folder    where cargo builds
 #   TESTS="tests/x.py -k y"    what `make test` gives to pytest
+#   INSTALL="--python PY -n 8"  more options for `make install`
 #   LAB="--no-browser"         more options for JupyterLab
 #   BENCH="--table px -n 4"    what `make bench` measures
 
@@ -22,7 +24,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := build
 # The verbs are steps of one another, in order; cargo and pip use all cores by themselves.
 .NOTPARALLEL:
-.PHONY: demo lab test build lint lint-format lint-rust lint-plugin lint-python format bench clean help tools venv
+.PHONY: demo lab test build lint lint-format lint-rust lint-plugin lint-python format bench clean help install uninstall tools venv
 
 PYTHON ?=
 CARGO ?= cargo
@@ -31,6 +33,7 @@ CARGO_TARGET_DIR ?= target
 TESTS ?= tests
 # What cells do is the same however their Python was entered: embedded, or as an extension of its own executable.
 OTHER_DOOR ?= tests/test_px.py tests/test_local.py tests/test_engine_cells.py tests/test_mpi4py.py tests/test_faults.py
+INSTALL ?=
 LAB ?=
 BENCH ?=
 export PYTHON CARGO CARGO_FLAGS
@@ -87,6 +90,15 @@ build/peer: tools/requirements-bench.txt
 	$(bin)/python -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
 		--target $@ --upgrade --no-deps --requirement $<
 	@touch $@
+
+# Programs, command and kernelspec below PREFIX; docs/install.md. DESTDIR is for packages, as everywhere.
+install: build
+	@test -n "$(PREFIX)" || { echo "say where: make install PREFIX=/opt/parallel-python" >&2; exit 2; }
+	build/bin/parallel-python install --prefix $(DESTDIR)$(abspath $(PREFIX)) $(INSTALL)
+
+uninstall:
+	@test -n "$(PREFIX)" || { echo "say where from: make uninstall PREFIX=/opt/parallel-python" >&2; exit 2; }
+	build/bin/parallel-python uninstall --prefix $(DESTDIR)$(abspath $(PREFIX))
 
 clean:
 	rm -rf .venv build target kernelspec/bin

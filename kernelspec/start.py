@@ -41,8 +41,8 @@ def main() -> None:
         os.execv(kernel, command)
     except OSError as error:
         sys.exit(
-            f"cannot start `{kernel}`: {error.strerror}. Build the project (`make`) and install its "
-            "kernelspec again (`jupyter kernelspec install kernelspec/ --user`)."
+            f"cannot start `{kernel}`: {error.strerror}. Build the project (`make`) and install the "
+            "kernel again (`build/bin/parallel-python install --user`)."
         )
 
 

@@ -81,8 +81,24 @@ class Notebook:
     def __init__(
         self, engines: int = 4, arguments: Sequence[str] = (), environment: dict[str, str] | None = None
     ):
-        self.manager = KernelManager(kernel_name=KERNEL)
-        spec = self.manager.kernel_spec
+        self._set_up(KernelManager(kernel_name=KERNEL), engines, arguments, environment)
+
+    @classmethod
+    def of(cls, manager: KernelManager, engines: int = 4) -> Notebook:
+        """Return a notebook on another kernel than the one that `make` installed."""
+        notebook = cls.__new__(cls)
+        notebook._set_up(manager, engines, (), None)
+        return notebook
+
+    def _set_up(
+        self,
+        manager: KernelManager,
+        engines: int,
+        arguments: Sequence[str],
+        environment: dict[str, str] | None,
+    ) -> None:
+        self.manager = manager
+        spec = manager.kernel_spec
         assert spec is not None, f"the kernel `{KERNEL}` is not installed: run `make`"
         spec.argv = [*spec.argv, "-n", str(engines), *arguments]
         self.environment = {**os.environ, **(environment or {})}

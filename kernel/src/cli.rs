@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::command::{DoctorOptions, InstallOptions, UninstallOptions};
+
 /// A Jupyter kernel whose notebooks are parallel: `%px`, `%%px` and `%autopx` run on MPI engines.
 #[derive(Debug, Parser)]
-#[command(name = "parallel-python", version)]
+#[command(name = "parallel-python", version = fabric::message::BUILD)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -18,6 +20,12 @@ pub struct Cli {
 pub enum Command {
     /// Run the kernel; Jupyter does this.
     Kernel(KernelOptions),
+    /// Install the kernel where Jupyter finds it.
+    Install(InstallOptions),
+    /// Remove what `install` made.
+    Uninstall(UninstallOptions),
+    /// Check this machine, and say what to do about what is wrong.
+    Doctor(DoctorOptions),
 }
 
 /// When the engines are started.
@@ -93,14 +101,13 @@ impl KernelOptions {
     /// The words of the user's mpiexec.
     #[must_use]
     pub fn mpiexec(&self) -> Option<Vec<String>> {
-        let words: Vec<String> = self.mpiexec.as_ref()?.split_whitespace().map(str::to_owned).collect();
-        (!words.is_empty()).then_some(words)
+        words(self.mpiexec.as_deref())
     }
 
     /// How many engines when a cell does not say.
     #[must_use]
     pub fn size(&self) -> u32 {
-        self.engine_count.unwrap_or_else(crate::machine::engines)
+        self.engine_count.unwrap_or_else(|| crate::machine::Capacity::now().engines())
     }
 
     /// Whether engines wait for the first parallel cell.
@@ -108,6 +115,12 @@ impl KernelOptions {
     pub fn lazy(&self) -> bool {
         self.engines == Engines::Lazy
     }
+}
+
+/// The words of a command with arguments; `None` when there are none.
+pub(crate) fn words(command: Option<&str>) -> Option<Vec<String>> {
+    let words: Vec<String> = command?.split_whitespace().map(str::to_owned).collect();
+    (!words.is_empty()).then_some(words)
 }
 
 #[cfg(test)]
@@ -118,7 +131,9 @@ mod tests {
     fn what_frontends_add_is_accepted() {
         for more in [&[][..], &["script.py"], &["--ZMQTerminalInteractiveShell.banner=''", "x"]] {
             let line = ["parallel-python", "kernel", "-f", "k.json", "-n", "3"].iter().chain(more);
-            let Command::Kernel(options) = Cli::try_parse_from(line).unwrap().command;
+            let Command::Kernel(options) = Cli::try_parse_from(line).unwrap().command else {
+                panic!("{more:?}")
+            };
             assert_eq!((options.size(), options.rest.len()), (3, more.len()));
         }
     }

@@ -23,9 +23,11 @@ mod backlog;
 pub mod cli;
 pub mod clients;
 pub mod cluster;
+pub mod command;
 pub mod compose;
 pub mod connection;
 mod driver;
+mod installation;
 mod machine;
 pub mod merge;
 pub mod request;
@@ -33,12 +35,23 @@ pub mod session;
 mod sockets;
 pub mod wire;
 
-/// Runs the kernel until it is told to end.
+use std::process::ExitCode;
+
+/// Does what the command line says.
 ///
 /// # Errors
-/// When it cannot start.
-pub fn run(options: cli::KernelOptions) -> anyhow::Result<()> {
-    // One thread: a cell's round trip is a chain of wake-ups, and each hop to another thread is one more.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(driver::run(options))
+/// When it cannot be done: a sentence for the user.
+pub fn run(command: cli::Command) -> anyhow::Result<ExitCode> {
+    match command {
+        cli::Command::Kernel(options) => runtime()?.block_on(driver::run(options))?,
+        cli::Command::Install(options) => command::install::run(&options)?,
+        cli::Command::Uninstall(options) => command::uninstall::run(&options)?,
+        cli::Command::Doctor(options) => return runtime()?.block_on(command::doctor::run(&options)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One thread: a cell's round trip is a chain of wake-ups, and each hop to another thread is one more.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }

@@ -7,16 +7,16 @@ use kernel::cli::{Cli, Command};
 
 fn main() -> ExitCode {
     log_to_stderr();
-    let done = match Cli::parse().command {
-        Command::Kernel(options) => kernel::run(options),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    let command = Cli::parse().command;
+    let is_kernel = matches!(command, Command::Kernel(_));
+    kernel::run(command).unwrap_or_else(|error| {
+        if is_kernel {
             tracing::error!("{error:#}");
-            ExitCode::FAILURE
+        } else {
+            eprintln!("parallel-python: {error:#}");
         }
-    }
+        ExitCode::FAILURE
+    })
 }
 
 /// Warnings by default; `PARALLEL_PYTHON_LOG=debug` for more.

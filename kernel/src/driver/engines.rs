@@ -176,7 +176,7 @@ fn library_path(mpi: &Mpi, runtime: &Path) -> anyhow::Result<Option<(String, Str
 }
 
 /// A new folder that only this user can enter, where a socket's path stays within the system's 107 bytes.
-fn runtime_folder() -> anyhow::Result<PathBuf> {
+pub(super) fn runtime_folder() -> anyhow::Result<PathBuf> {
     const ROOM: usize = 107 - "/parallel-python-XXXXXX/engines.sock".len();
     let wanted =
         std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).into_iter().chain([std::env::temp_dir()]);

@@ -17,6 +17,7 @@ mod local;
 mod mpi;
 mod parent;
 mod python;
+pub(crate) mod trial;
 
 use std::time::Instant;
 

@@ -24,8 +24,12 @@ pub(super) struct Mpi {
     pub command: Vec<String>,
     /// Its family.
     pub family: Family,
+    /// Its version, as far as it says one.
+    pub version: String,
     /// Its library, when it can be told from where its `mpiexec` is.
     pub library: Option<PathBuf>,
+    /// The program is a batch system's, which starts programs of the MPI whose `mpiexec` was found.
+    is_foreign: bool,
 }
 
 impl Mpi {
@@ -38,19 +42,30 @@ impl Mpi {
             Some(words) => words.to_vec(),
             None => vec![search(python).ok_or_else(|| missing(python))?],
         };
-        let (program, _) = command.split_first().ok_or_else(|| missing(python))?;
-        let answer = Command::new(program)
-            .arg("--version")
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .map_err(|error| format!("`{program}` cannot be started: {error}; {}", install(python)))?;
-        let text = String::from_utf8_lossy(&answer.stdout) + String::from_utf8_lossy(&answer.stderr);
-        let family = family(&text).ok_or_else(|| {
-            format!("`{program}` is neither Open MPI's nor MPICH's mpiexec; {}", install(python))
-        })?;
-        let library = library(Path::new(program), family);
-        Ok(Self { command, family, library })
+        let program = command.first().ok_or_else(|| missing(python))?;
+        let text = ask(program, python).await?;
+        if let Some(family) = family(&text) {
+            let library = library(Path::new(program), family);
+            return Ok(Self { command, family, version: version(&text), library, is_foreign: false });
+        }
+        // `srun`, `ibrun` and others of their kind: the MPI is the one that is there.
+        let unknown =
+            || format!("`{program}` is neither Open MPI's nor MPICH's mpiexec; {}", install(python));
+        let own = search(python).filter(|own| own != program).ok_or_else(unknown)?;
+        let text = ask(&own, python).await?;
+        let family = family(&text).ok_or_else(unknown)?;
+        let library = library(Path::new(&own), family);
+        Ok(Self { command, family, version: version(&text), library, is_foreign: true })
+    }
+
+    /// "MPICH 5.0.2"
+    #[must_use]
+    pub(super) fn describe(&self) -> String {
+        let name = match self.family {
+            Family::OpenMpi => "Open MPI",
+            Family::Mpich => "MPICH",
+        };
+        format!("{name} {}", self.version)
     }
 
     /// The plugin that speaks this MPI's binary interface.
@@ -77,7 +92,7 @@ impl Mpi {
     pub(super) fn launch(&self, size: u32, program: &[String]) -> Vec<String> {
         let mut command = self.command.clone();
         command.extend(["-n".to_owned(), size.to_string()]);
-        if self.family == Family::OpenMpi {
+        if self.family == Family::OpenMpi && !self.is_foreign {
             // More engines than slots are allowed, and an engine's threads and children may use every
             // core: Open MPI would bind each rank to one for N ≤ 2.
             command.extend(["--oversubscribe", "--bind-to", "none"].map(str::to_owned));
@@ -97,6 +112,15 @@ impl Mpi {
     }
 }
 
+/// What a launcher says when it is asked for its version.
+async fn ask(program: &str, python: &Path) -> Result<String, String> {
+    let answer = Command::new(program).arg("--version").stdin(Stdio::null()).output().await;
+    let answer =
+        answer.map_err(|error| format!("`{program}` cannot be started: {error}; {}", install(python)))?;
+    let said = [answer.stdout, answer.stderr].concat();
+    Ok(String::from_utf8_lossy(&said).into_owned())
+}
+
 fn search(python: &Path) -> Option<String> {
     let environment = python.parent().map(Path::to_owned);
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -114,6 +138,13 @@ fn family(version: &str) -> Option<Family> {
     } else {
         None
     }
+}
+
+/// The first word that looks like a version.
+fn version(text: &str) -> String {
+    let is_version =
+        |word: &&str| word.contains('.') && word.starts_with(|first: char| first.is_ascii_digit());
+    text.split_whitespace().find(is_version).unwrap_or_default().trim_end_matches(',').to_owned()
 }
 
 fn soname(family: Family) -> &'static str {
@@ -156,25 +187,34 @@ mod tests {
 
     #[test]
     fn an_mpiexec_is_known_by_its_version() {
-        for (version, expected) in [
-            ("mpiexec (OpenRTE) 4.1.4\n\nReport bugs to …", Some(Family::OpenMpi)),
-            ("mpiexec (Open MPI) 5.0.11", Some(Family::OpenMpi)),
-            ("HYDRA build details:\n    Version: 4.0.2", Some(Family::Mpich)),
-            ("Intel(R) MPI Library for Linux* OS, Version 2021.9", Some(Family::Mpich)),
-            ("GNU bash, version 5.2", None),
+        for (text, expected, number) in [
+            ("mpiexec (OpenRTE) 4.1.4\n\nReport bugs to …", Some(Family::OpenMpi), "4.1.4"),
+            ("mpiexec (Open MPI) 5.0.11", Some(Family::OpenMpi), "5.0.11"),
+            ("HYDRA build details:\n    Version: 4.0.2", Some(Family::Mpich), "4.0.2"),
+            ("Intel(R) MPI Library for Linux* OS, Version 2021.9 Build 2023", Some(Family::Mpich), "2021.9"),
+            ("GNU bash, version 5.2", None, "5.2"),
+            ("nothing", None, ""),
         ] {
-            assert_eq!(family(version), expected, "{version}");
+            assert_eq!((family(text), version(text).as_str()), (expected, number), "{text}");
         }
     }
 
     #[test]
     fn open_mpi_is_told_to_allow_more_ranks_than_slots() {
-        let mpi = |family| Mpi { command: vec!["mpiexec".to_owned()], family, library: None };
+        let mpi = |family| Mpi {
+            command: vec!["mpiexec".to_owned()],
+            family,
+            version: String::new(),
+            library: None,
+            is_foreign: false,
+        };
         let program = ["engine".to_owned()];
         assert_eq!(
             mpi(Family::OpenMpi).launch(4, &program).join(" "),
             "mpiexec -n 4 --oversubscribe --bind-to none engine"
         );
         assert_eq!(mpi(Family::Mpich).launch(4, &program).join(" "), "mpiexec -n 4 engine");
+        let batch = Mpi { command: vec!["srun".to_owned()], is_foreign: true, ..mpi(Family::OpenMpi) };
+        assert_eq!(batch.launch(4, &program).join(" "), "srun -n 4 engine");
     }
 }

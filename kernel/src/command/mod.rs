@@ -1,0 +1,12 @@
+//! What `parallel-python` does for a person at a terminal, one file per command. Each has its options and a `run`
+//! that prints what it did; an error is one sentence for that person.
+
+pub(crate) mod doctor;
+mod facts;
+pub(crate) mod install;
+pub(crate) mod uninstall;
+mod whereto;
+
+pub use doctor::DoctorOptions;
+pub use install::InstallOptions;
+pub use uninstall::UninstallOptions;
