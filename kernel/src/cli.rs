@@ -63,6 +63,10 @@ pub struct KernelOptions {
     /// the Python, else on PATH].
     #[arg(long, value_name = "CMD ARGS", env = "PARALLEL_PYTHON_MPIEXEC")]
     mpiexec: Option<String>,
+    /// Nobody watches: output is not streamed and no progress is shown, where a cell does not ask for it.
+    /// Any value but nothing and 0 means it.
+    #[arg(long, env = "IPP_NONINTERACTIVE", default_value = "", hide = true)]
+    noninteractive: String,
     /// How to enter Python.
     #[arg(long, value_enum, default_value = "auto", env = "PARALLEL_PYTHON_DOOR", hide = true)]
     pub door: Door,
@@ -108,6 +112,12 @@ impl KernelOptions {
     #[must_use]
     pub fn size(&self) -> u32 {
         self.engine_count.unwrap_or_else(|| crate::machine::Capacity::now().engines())
+    }
+
+    /// Whether somebody watches what cells show.
+    #[must_use]
+    pub fn interactive(&self) -> bool {
+        matches!(self.noninteractive.as_str(), "" | "0")
     }
 
     /// Whether engines wait for the first parallel cell.

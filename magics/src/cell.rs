@@ -25,26 +25,29 @@ pub enum Cell {
 
 /// The state of the session that decides what a cell means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Mode {
-    /// Whether `%autopx` is on.
-    pub autopx: bool,
+pub struct Mode<'a> {
+    /// The suffix of the set that runs whole cells, while `%autopx` is on.
+    pub autopx: Option<&'a str>,
+    /// The suffixes of the sets that were activated.
+    pub suffixes: &'a [String],
 }
 
 /// Reads a cell as it was typed.
 #[must_use]
-pub fn parse(code: &str, mode: Mode) -> Cell {
+pub fn parse(code: &str, mode: Mode<'_>) -> Cell {
     let cell = cleaned(code);
     if cell.starts_with("%%") {
-        return match cell_magic(&cell) {
-            Some(step) => Cell::Parallel(vec![step]),
-            None if mode.autopx => Cell::Parallel(vec![everywhere(&cell)]),
-            None => Cell::Local,
+        return match (cell_magic(&cell, mode), mode.autopx) {
+            (Found::Ours(step), _) => Cell::Parallel(vec![step]),
+            // It gets to the same magic by way of IPython, which puts the variables in.
+            (Found::NeedsLocal, _) | (Found::NotOurs, None) => Cell::Local,
+            (Found::NotOurs, Some(set)) => Cell::Parallel(vec![everywhere(set, &cell)]),
         };
     }
-    if !may_hold_magic(&cell) && !mode.autopx {
+    if !may_hold_magic(&cell) && mode.autopx.is_none() {
         return Cell::Local;
     }
-    let steps = steps(&cell, mode.autopx);
+    let steps = steps(&cell, mode);
     match steps[..] {
         [] | [Step::Local(_)] => Cell::Local,
         _ => Cell::Parallel(steps),
@@ -65,25 +68,39 @@ fn cleaned(code: &str) -> Cow<'_, str> {
     Cow::Owned(lines.map(|line| line.strip_prefix(indent).unwrap_or(line)).collect())
 }
 
-/// The step of a cell that begins with `%%`, or `None` where the magic is not in our table.
-fn cell_magic(cell: &str) -> Option<Step> {
+/// What a cell that begins with `%%` is.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
+enum Found {
+    Ours(Step),
+    /// Ours, but the notebook's own Python has a part in it.
+    NeedsLocal,
+    NotOurs,
+}
+
+fn cell_magic(cell: &str, mode: Mode<'_>) -> Found {
     let (first, body) = cell.split_once('\n').unwrap_or((cell, ""));
-    let (name, line) = name_and_line(first.strip_prefix("%%")?);
+    let (name, line) = name_and_line(first.strip_prefix("%%").unwrap_or_default());
     let asked = name.trim_end_matches('?');
-    let magic = table::find(asked)?;
-    Some(match (asked == name, magic.cell) {
+    let Some((magic, set)) = table::find_suffixed(asked, mode.suffixes) else { return Found::NotOurs };
+    Found::Ours(match (asked == name, magic.cell) {
         (false, _) => Step::Help(magic.help()),
-        (true, true) => magic.call(&Call { line, cell: Some(body) }),
+        (true, true) if table::needs_local(line) => return Found::NeedsLocal,
+        (true, true) => magic.call(&Call { set, line, cell: Some(body) }),
         (true, false) => Step::Usage(UsageError::NotACellMagic { name: magic.name }),
     })
 }
 
 /// The step of a line that begins with `%`, or `None` where the magic is not in our table.
-fn line_magic(call: &str) -> Option<Step> {
+fn line_magic(call: &str, mode: Mode<'_>) -> Option<Step> {
     let (name, line) = name_and_line(call);
     let asked = name.trim_end_matches('?');
-    let magic = table::find(asked)?;
-    Some(if asked == name { magic.call(&Call { line, cell: None }) } else { Step::Help(magic.help()) })
+    let (magic, set) = table::find_suffixed(asked, mode.suffixes)?;
+    if asked != name {
+        return Some(Step::Help(magic.help()));
+    }
+    // Only IPython knows the notebook's variables.
+    let expands = magic.expand_line && line.contains(['{', '$']);
+    (!expands).then(|| magic.call(&Call { set, line, cell: None }))
 }
 
 fn name_and_line(call: &str) -> (&str, &str) {
@@ -93,13 +110,14 @@ fn name_and_line(call: &str) -> (&str, &str) {
 }
 
 /// The steps of a cell that is no cell magic.
-fn steps(cell: &str, autopx: bool) -> Vec<Step> {
+fn steps(cell: &str, mode: Mode<'_>) -> Vec<Step> {
+    let autopx = mode.autopx.map(str::to_owned);
     let mut cutter = Cutter { autopx, steps: Vec::new(), stretch: Stretch::default() };
     for line in logical_lines(cell) {
         match line {
             Line::Blank(text) => cutter.stretch.text.push_str(text),
             Line::Code(text) => cutter.code(text),
-            Line::Magic { text, call } => match line_magic(&call) {
+            Line::Magic { text, call } => match line_magic(&call, mode) {
                 Some(step) => cutter.magic(text, step),
                 None => cutter.code(text),
             },
@@ -111,7 +129,8 @@ fn steps(cell: &str, autopx: bool) -> Vec<Step> {
 
 /// Collects lines into stretches that run in one place.
 struct Cutter {
-    autopx: bool,
+    /// The set that runs what is no magic.
+    autopx: Option<String>,
     steps: Vec<Step>,
     stretch: Stretch,
 }
@@ -133,11 +152,11 @@ impl Cutter {
     }
 
     fn magic(&mut self, text: &str, step: Step) {
-        if let Step::Autopx(switch) = step {
+        if let Step::Autopx { set, switch } = &step {
             self.end_stretch();
-            self.autopx = switch.apply(self.autopx);
+            self.autopx = switch.apply(set, self.autopx.as_deref());
             self.steps.push(step);
-        } else if self.autopx {
+        } else if self.autopx.is_some() {
             self.end_stretch();
             self.steps.push(step);
         } else {
@@ -150,16 +169,16 @@ impl Cutter {
     /// it is the local shell's, or the engines'.
     fn end_stretch(&mut self) {
         let stretch = std::mem::take(&mut self.stretch);
-        match (stretch.code, self.autopx) {
+        match (stretch.code, &self.autopx) {
             (false, _) => self.steps.extend(stretch.magics),
-            (true, true) => self.steps.push(everywhere(&stretch.text)),
-            (true, false) => self.steps.push(Step::Local(stretch.text)),
+            (true, Some(set)) => self.steps.push(everywhere(set, &stretch.text)),
+            (true, None) => self.steps.push(Step::Local(stretch.text)),
         }
     }
 }
 
-fn everywhere(code: &str) -> Step {
-    Step::Px(Px { code: code.to_owned(), ..Px::default() })
+fn everywhere(set: &str, code: &str) -> Step {
+    Step::Px(Px { set: set.to_owned(), code: code.to_owned(), auto: true, ..Px::default() })
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@
 #![warn(missing_docs)]
 
 mod cell;
+mod config;
 mod lines;
 mod options;
 mod step;
@@ -26,9 +27,10 @@ mod targets;
 mod usage;
 
 pub use cell::{Cell, Mode, parse};
+pub use config::{Config, GroupBy, Patience, Signal};
 pub use options::{OptionSpec, Value};
-pub use step::{AutopxSwitch, EnginesAction, Px, PxArgs, Step};
-pub use table::{Example, Magic, Usage, help, markdown_table, parse_call, table};
+pub use step::{AutopxSwitch, Display, EnginesAction, Px, PxArgs, Step};
+pub use table::{Example, Magic, Usage, documentation, help, markdown_table, parse_call, table};
 pub use targets::{Resolved, TargetError, Targets};
 pub use usage::UsageError;
 

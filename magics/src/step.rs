@@ -3,6 +3,7 @@
 //! Plain values that say what was typed. They know no cluster: which engines exist, what the
 //! defaults are and how a step is carried out is the kernel's business.
 
+use crate::config::{Config, GroupBy};
 use crate::targets::Targets;
 use crate::usage::UsageError;
 
@@ -11,8 +12,32 @@ use crate::usage::UsageError;
 pub enum Step {
     /// Run code on engines.
     Px(Px),
-    /// Switch automatic parallel mode.
-    Autopx(AutopxSwitch),
+    /// Switch automatic parallel mode, of the set with this suffix.
+    Autopx {
+        /// The set's suffix; empty for the one that is always there.
+        set: String,
+        /// To what.
+        switch: AutopxSwitch,
+    },
+    /// Set the defaults of a set.
+    Config {
+        /// The set's suffix.
+        set: String,
+        /// What was said; the rest stays.
+        config: Config,
+    },
+    /// Show the last result of a set again.
+    Recall {
+        /// The set's suffix.
+        set: String,
+        /// How.
+        display: Display,
+    },
+    /// Show where every engine is.
+    Stack {
+        /// Which engines; `None`: all.
+        targets: Option<Targets>,
+    },
     /// Show or change the set of engines.
     Engines(EnginesAction),
     /// Show this help text, as IPython's pager would.
@@ -26,19 +51,38 @@ pub enum Step {
 /// Code for engines, and how to run it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Px {
+    /// The suffix of the set that it belongs to.
+    pub set: String,
     /// The code as typed; the engines' IPython reads it, magics and all.
     pub code: String,
     /// What the option line said.
     pub args: PxArgs,
+    /// It is a cell of automatic parallel mode.
+    pub auto: bool,
 }
 
-/// The options of `%%px`. `None` is "as configured".
+/// The options of `%%px`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PxArgs {
-    /// Which engines.
-    pub targets: Option<Targets>,
-    /// Whether the cell waits for the engines.
-    pub block: Option<bool>,
+    /// What `%pxconfig` can set as well.
+    pub config: Config,
+    /// How the outputs are shown.
+    pub display: Display,
+    /// Whether the notebook's own Python runs the cell too.
+    pub local: bool,
+    /// Whether times and memory of every engine are shown.
+    pub stats: bool,
+}
+
+/// How the outputs of engines are shown, and whether they are kept under a name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Display {
+    /// How they are grouped, if that was said.
+    pub group: Option<GroupBy>,
+    /// The variable that is to hold the result.
+    pub out: Option<String>,
+    /// Whether what several engines say alike is shown once.
+    pub collapse: Option<bool>,
 }
 
 /// What `%autopx` is to become.
@@ -53,14 +97,17 @@ pub enum AutopxSwitch {
 }
 
 impl AutopxSwitch {
-    /// The state after the switch, from the state before it.
+    /// The set whose cells run by themselves after the switch of `set`, from the one before it.
+    ///
+    /// Plain `%autopx` ends whichever is on; `%autopx_x` takes over from another.
     #[must_use]
-    pub fn apply(self, on: bool) -> bool {
-        match self {
-            AutopxSwitch::Toggle => !on,
+    pub fn apply(self, set: &str, on: Option<&str>) -> Option<String> {
+        let stays_on = match self {
+            AutopxSwitch::Toggle => on.is_none_or(|on| !set.is_empty() && on != set),
             AutopxSwitch::On => true,
             AutopxSwitch::Off => false,
-        }
+        };
+        stays_on.then(|| set.to_owned())
     }
 }
 

@@ -84,11 +84,12 @@ proptest! {
 
     #[test]
     fn any_text_gives_a_value(code in text(), other in text(), autopx: bool) {
-        let _ = parse(&code, Mode { autopx });
+        let suffixes = [other.clone(), "_x".to_owned()];
+        let _ = parse(&code, Mode { autopx: autopx.then_some("_x"), suffixes: &suffixes });
         let _ = help(&code);
-        for name in ["px", "autopx", "engines", &other] {
-            let _ = parse_call(name, &code, None);
-            let _ = parse_call(name, &code, Some(&other));
+        for name in ["px", "autopx", "engines", "pxconfig", "pxresult", "pxstack", "px_x", &other] {
+            let _ = parse_call(name, &code, None, &suffixes);
+            let _ = parse_call(name, &code, Some(&other), &suffixes);
         }
         if let Ok(targets) = code.parse::<Targets>() {
             let written = targets.to_string();
@@ -107,7 +108,7 @@ proptest! {
     #[test]
     fn code_is_neither_lost_nor_repeated(lines in prop::collection::vec("[a-z]{1,8}|f\\(\n\\)|'''\n%px'''", 1..8)) {
         let code = lines.join("\n%px x\n");
-        let Cell::Parallel(steps) = parse(&code, Mode { autopx: true }) else { panic!("local: {code}") };
+        let Cell::Parallel(steps) = parse(&code, Mode { autopx: Some(""), suffixes: &[] }) else { panic!("local: {code}") };
         let sent: Vec<&str> = steps.iter().map(|step| match step {
             Step::Px(px) => px.code.trim_end_matches('\n'),
             other => panic!("{other:?}"),

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd as _;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fabric::message::local::{Answer, Channel, FromLocal, Message};
+use fabric::message::local::{Answer, Channel, FromLocal, MagicSpec, Message};
 use fabric::message::report::StreamName;
 use fabric::message::{BUILD, Buffer};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
@@ -22,8 +22,9 @@ use crate::capture::Capture;
 use crate::client::ClientLink;
 use crate::{client, ffi, threads};
 
-/// A magic as Python takes it: name, whether it is a line magic, whether it is a cell magic, help.
-type Spec = (String, bool, bool, String);
+/// A magic as Python takes it: name, whether it is a line magic, whether it is a cell magic, whether sets with a suffix
+/// have it too, help.
+type Spec = (String, bool, bool, bool, String);
 
 /// The header of the request that text belongs to, as JSON; empty when there is none.
 type Tag = Arc<[u8]>;
@@ -82,8 +83,8 @@ impl Link {
         let setup = py.detach(|| self.setup.lock().unwrap_or_else(PoisonError::into_inner).recv());
         let Setup { session, connection_file, magics } =
             setup.map_err(|_| PyRuntimeError::new_err("the kernel has closed the link"))?;
-        let magics = magics.into_iter().map(|magic| (magic.name, magic.line, magic.cell, magic.help));
-        Ok((session, connection_file, magics.collect()))
+        let spec = |magic: MagicSpec| (magic.name, magic.line, magic.cell, magic.suffixed, magic.help);
+        Ok((session, connection_file, magics.into_iter().map(spec).collect()))
     }
 
     /// Says that the shell is ready; `kernel_info` is the JSON content of a `kernel_info_reply`.
@@ -188,7 +189,8 @@ impl Link {
     }
 
     /// Has the kernel run a parallel magic and waits for it. Returns a tuple that begins with how it went: `done`,
-    /// `failed` (name, text, traceback), `usage` (text) or `interrupted`.
+    /// `failed` (name, text, traceback), `usage` (text), `interrupted`, or `here` (what to give to `resume` when the
+    /// cell has run here).
     fn call<'py>(
         &self,
         py: Python<'py>,
@@ -197,24 +199,18 @@ impl Link {
         cell: Option<String>,
         parent: Vec<u8>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let (call, slot) = self.routes.calls.open()?;
         let parent = Buffer::from(parent);
-        let answer = self
-            .post(py, FromLocal::Call { call, magic, line, cell, parent })
-            .and_then(|()| wait_for(py, &slot, self.main.wakeup(), || slot.take()));
-        self.routes.calls.close(call);
-        if answer.is_err() {
-            self.post(py, FromLocal::Withdraw { call })?;
-        }
-        match answer? {
-            Answer::Done => ("done",).into_pyobject(py),
-            Answer::Failed(raised) => {
-                let tuple = ("failed", raised.ename, raised.evalue, raised.traceback);
-                tuple.into_pyobject(py)
-            }
-            Answer::Usage(text) => ("usage", text).into_pyobject(py),
-            Answer::Interrupted => ("interrupted",).into_pyobject(py),
-        }
+        self.ask(py, |call| FromLocal::Call { call, magic, line, cell, parent })
+    }
+
+    /// Waits on for a magic whose cell has run here; the same tuple.
+    fn resume<'py>(&self, py: Python<'py>, paused: u64) -> PyResult<Bound<'py, PyTuple>> {
+        self.ask(py, |call| FromLocal::Resume { paused, call })
+    }
+
+    /// A view takes over the set of magics with this suffix.
+    fn activate(&self, py: Python<'_>, suffix: String, targets: String, block: bool) -> PyResult<()> {
+        self.post(py, FromLocal::Activate { suffix, targets, block })
     }
 
     /// Forgets answers that nobody waited for: the next one is for the next question.
@@ -304,6 +300,32 @@ impl Link {
             self.outgoing.send(&message)
         })
         .map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+
+    /// Asks the kernel and waits for its answer.
+    fn ask<'py>(
+        &self,
+        py: Python<'py>,
+        question: impl FnOnce(u64) -> FromLocal,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let (call, slot) = self.routes.calls.open()?;
+        let answer = self
+            .post(py, question(call))
+            .and_then(|()| wait_for(py, &slot, self.main.wakeup(), || slot.take()));
+        self.routes.calls.close(call);
+        if answer.is_err() {
+            self.post(py, FromLocal::Withdraw { call })?;
+        }
+        match answer? {
+            Answer::Done => ("done",).into_pyobject(py),
+            Answer::Failed(raised) => {
+                let tuple = ("failed", raised.ename, raised.evalue, raised.traceback);
+                tuple.into_pyobject(py)
+            }
+            Answer::Usage(text) => ("usage", text).into_pyobject(py),
+            Answer::Interrupted => ("interrupted",).into_pyobject(py),
+            Answer::RunHere => ("here", call).into_pyobject(py),
+        }
     }
 
     fn tag(&self, parent: &[u8]) -> Tag {

@@ -149,7 +149,7 @@ impl Local {
         };
         let magic = |name: &str, line, cell| {
             let help = format!("Help of {name}.");
-            MagicSpec { name: name.to_owned(), line, cell, help }
+            MagicSpec { name: name.to_owned(), line, cell, suffixed: true, help }
         };
         local.send(&ToLocal::Setup {
             session: "test-session".to_owned(),

@@ -51,6 +51,8 @@ pub struct MagicSpec {
     pub line: bool,
     /// Whether `%%name` exists.
     pub cell: bool,
+    /// Whether a set that is activated under a suffix has it too: `%name_x`.
+    pub suffixed: bool,
     /// What `%name?` shows.
     pub help: String,
 }
@@ -115,6 +117,8 @@ pub enum Answer {
     Usage(String),
     /// The user interrupted it.
     Interrupted,
+    /// The engines are at it (`%%px --local`): run the cell here as well, then ask on with [`FromLocal::Resume`].
+    RunHere,
 }
 
 /// Local process → kernel.
@@ -171,6 +175,22 @@ pub enum FromLocal {
     },
     /// Something of the client API.
     Client(Ask),
+    /// The cell of a call that was answered with [`Answer::RunHere`] has run here; it waits for another answer.
+    Resume {
+        /// The call that was answered.
+        paused: u64,
+        /// The call that now waits.
+        call: u64,
+    },
+    /// A view takes over a set of magics: `view.activate(suffix)`.
+    Activate {
+        /// The set's suffix; empty for `%px` itself.
+        suffix: String,
+        /// Its targets, as they can be typed after `--targets`.
+        targets: String,
+        /// Whether its cells wait for the engines.
+        block: bool,
+    },
     /// The code that called waits no more, because it was interrupted: end what it started.
     Withdraw {
         /// The call.

@@ -97,7 +97,7 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
         requests,
         inputs,
     };
-    let mut session = Session::new(session_id, options.lazy());
+    let mut session = Session::new(session_id, options.lazy(), options.interactive());
     let mut effects = session.begin(Instant::now());
     let mut parent = std::pin::pin!(parent::gone());
     let mut orphaned = false;

@@ -18,6 +18,7 @@
 //! **Boundary**: one `Merge` per task, owned by the cell that runs it. How a task ended, what it
 //! raised and what an engine's death means is the cell's business; here both are the end of a voice.
 
+mod gather;
 mod voice;
 mod wire;
 
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant};
 use fabric::message::report::{Event, StreamName};
 use fabric::message::{Buffer, Json, Rank};
 
+pub use gather::Gather;
 use voice::{Said, Voice};
 use wire::Wire;
 
@@ -53,8 +55,8 @@ pub enum Piece {
     },
     /// A message of an engine's own, to be passed on.
     Publish {
-        /// The engine.
-        rank: Rank,
+        /// The engines that said it, ascending.
+        ranks: Vec<Rank>,
         /// The message's type.
         msg_type: String,
         /// Its content, a JSON object.
@@ -66,13 +68,32 @@ pub enum Piece {
     },
     /// The value of an engine's last expression.
     Result {
-        /// The engine.
-        rank: Rank,
-        /// The engine's own execution count.
-        count: u32,
+        /// The engines that said it, ascending.
+        ranks: Vec<Rank>,
+        /// Their own execution count; `None` where they differ.
+        count: Option<u32>,
         /// `{"data": mimebundle, "metadata": object}`.
         content: Json,
     },
+}
+
+impl Piece {
+    /// What an engine displayed or gave as a value; `None` for anything else.
+    fn of(rank: Rank, event: &Event) -> Option<Self> {
+        match event {
+            Event::Publish { msg_type, content, metadata, buffers } => Some(Piece::Publish {
+                ranks: vec![rank],
+                msg_type: msg_type.clone(),
+                content: content.clone(),
+                metadata: metadata.clone(),
+                buffers: buffers.clone(),
+            }),
+            Event::Result { count, content } => {
+                Some(Piece::Result { ranks: vec![rank], count: Some(*count), content: content.clone() })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// The output of one task.
@@ -106,15 +127,10 @@ impl Merge {
         let before = voice.held();
         match event {
             Event::Stream { name, text } => voice.write(*name, text, now),
-            Event::Publish { msg_type, content, metadata, buffers } => voice.publish(Piece::Publish {
-                rank,
-                msg_type: msg_type.clone(),
-                content: content.clone(),
-                metadata: metadata.clone(),
-                buffers: buffers.clone(),
-            }),
-            Event::Result { count, content } => {
-                voice.publish(Piece::Result { rank, count: *count, content: content.clone() });
+            Event::Publish { .. } | Event::Result { .. } => {
+                if let Some(piece) = Piece::of(rank, event) {
+                    voice.publish(piece);
+                }
             }
             Event::Payload { .. } | Event::Value { .. } | Event::Data { .. } => {}
             Event::Done { .. } => return self.end(rank, now),
@@ -185,7 +201,7 @@ impl Merge {
             let due = |since: Instant| everything || now.duration_since(since) + WINDOW >= LINE_WAIT;
             for said in voice.take(due) {
                 match said {
-                    Said::Text(text) => self.wire.write(*rank, &text, &mut pieces),
+                    Said::Text(text) => self.wire.write(&[*rank], &text, &mut pieces),
                     Said::Piece(piece) => self.wire.publish(piece, &mut pieces),
                 }
             }

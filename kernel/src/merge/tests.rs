@@ -6,6 +6,7 @@ use fabric::message::report::{Event, Outcome, StreamName};
 use fabric::message::{Json, Rank};
 
 use super::{Merge, Piece};
+use crate::cluster::listed;
 
 mod properties;
 
@@ -67,8 +68,10 @@ fn show(batches: &[(u64, Vec<Piece>)]) -> Vec<String> {
             let text = text.replace('\n', "~").replace('\r', "^");
             format!("{}{text}", if *name == StreamName::Stderr { "!" } else { "" })
         }
-        Piece::Publish { rank, msg_type, .. } => format!("*{rank}:{msg_type}"),
-        Piece::Result { rank, content, .. } => format!("={rank}:{}", String::from_utf8_lossy(content)),
+        Piece::Publish { ranks, msg_type, .. } => format!("*{}:{msg_type}", listed(ranks)),
+        Piece::Result { ranks, content, .. } => {
+            format!("={}:{}", listed(ranks), String::from_utf8_lossy(content))
+        }
     };
     let batch = |(time, pieces): &(u64, Vec<Piece>)| {
         format!("{time}: {}", pieces.iter().map(piece).collect::<Vec<_>>().join(" | "))

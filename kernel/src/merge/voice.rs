@@ -61,7 +61,7 @@ impl Voice {
             self.held += last.text.len();
             return;
         }
-        let mut new = Text { name, text: String::new(), rewrites: false, line: 0, since: None };
+        let mut new = Text::new(name);
         new.push(text, returned, now);
         self.held += new.text.len();
         self.said.push(Said::Text(new));
@@ -122,9 +122,13 @@ impl Voice {
 }
 
 impl Text {
+    pub(super) fn new(name: StreamName) -> Self {
+        Text { name, text: String::new(), rewrites: false, line: 0, since: None }
+    }
+
     /// Appends what was written; `returned` is the carriage return that came before, or the one
     /// that this ends in.
-    fn push(&mut self, written: &str, returned: &mut bool, now: Instant) {
+    pub(super) fn push(&mut self, written: &str, returned: &mut bool, now: Instant) {
         if !*returned && !written.contains('\r') {
             return self.append(written, now);
         }
@@ -169,7 +173,7 @@ impl Text {
     }
 }
 
-fn size(piece: &Piece) -> usize {
+pub(super) fn size(piece: &Piece) -> usize {
     match piece {
         Piece::Stream { text, .. } => text.len(),
         Piece::Publish { content, metadata, buffers, .. } => {

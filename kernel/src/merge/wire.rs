@@ -16,6 +16,7 @@ use fabric::message::report::StreamName;
 
 use super::voice::Text;
 use super::{MOST_TOGETHER, Piece};
+use crate::cluster::listed;
 
 /// What was sent last.
 #[derive(Debug, Default)]
@@ -26,7 +27,7 @@ pub(super) struct Wire {
 /// A labelled block of text.
 #[derive(Debug)]
 struct Block {
-    rank: Rank,
+    ranks: Vec<Rank>,
     name: StreamName,
     /// Its label has a line of its own, so that more lines can follow.
     several: bool,
@@ -39,15 +40,15 @@ struct Block {
 }
 
 impl Wire {
-    /// Sends a rank's text.
-    pub(super) fn write(&mut self, rank: Rank, said: &Text, pieces: &mut Vec<Piece>) {
-        let same = |block: &&mut Block| block.rank == rank && block.name == said.name;
+    /// Sends text that these ranks wrote, each of them.
+    pub(super) fn write(&mut self, ranks: &[Rank], said: &Text, pieces: &mut Vec<Piece>) {
+        let same = |block: &&mut Block| block.ranks == ranks && block.name == said.name;
         match self.last.as_mut().filter(same) {
             Some(block) if block.open && said.rewrites => block.rewrite(&said.text, pieces),
             Some(block) if block.open || block.several => block.append(&said.text, pieces),
             _ => {
                 self.end_line(pieces);
-                self.last = Some(Block::begin(rank, said, pieces));
+                self.last = Some(Block::begin(ranks, said, pieces));
             }
         }
     }
@@ -68,8 +69,9 @@ impl Wire {
 }
 
 impl Block {
-    fn begin(rank: Rank, said: &Text, pieces: &mut Vec<Piece>) -> Self {
-        let mut block = Block { rank, name: said.name, several: false, open: true, labelled: true, width: 0 };
+    fn begin(ranks: &[Rank], said: &Text, pieces: &mut Vec<Piece>) -> Self {
+        let (ranks, name) = (ranks.to_vec(), said.name);
+        let mut block = Block { ranks, name, several: false, open: true, labelled: true, width: 0 };
         send(said.name, &block.label(), pieces);
         if lines_after_first(&said.text) && !said.text.starts_with('\n') {
             send(said.name, "\n", pieces);
@@ -106,7 +108,7 @@ impl Block {
     }
 
     fn label(&self) -> String {
-        format!("[{}:{}] ", self.name.as_str(), self.rank)
+        format!("[{}:{}] ", self.name.as_str(), listed(&self.ranks))
     }
 }
 

@@ -52,7 +52,7 @@ impl Session {
             run.interrupt(&mut self.desk, now);
         }
         let local_runs = match self.current {
-            Current::Local { .. } => self.runs.is_empty(),
+            Current::Local { .. } => self.runs.iter().all(super::run::Run::waits_for_local),
             Current::Run => self.runs.iter().any(super::run::Run::waits_for_local),
             Current::Idle => false,
         };

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use fabric::message::Json;
 use fabric::message::local::{Channel, FromLocal, Message};
+use magics::Config;
 use serde_json::Value;
 
 use super::run::Run;
@@ -68,9 +69,24 @@ impl Session {
                 self.local_finished(&msg_id, next_count, failed, now)
             }
             FromLocal::Call { call, magic, line, cell, parent } => {
-                self.runs.push(Run::of_call(call, &magic, &line, cell.as_deref(), parent));
+                let suffixes = self.desk.sets.suffixes();
+                self.runs.push(Run::of_call(call, &magic, &line, cell.as_deref(), parent, suffixes));
             }
             FromLocal::Client(ask) => self.client_asks(clients::LOCAL, ask, now),
+            FromLocal::Resume { paused, call } => {
+                if let Some(run) = self.runs.iter_mut().find(|run| run.answers(paused)) {
+                    run.resume(call, &mut self.desk, now);
+                }
+            }
+            FromLocal::Activate { suffix, targets, block } => match targets.parse() {
+                Ok(targets) => {
+                    let view = Config { targets: Some(targets), block: Some(block), ..Config::default() };
+                    self.desk.sets.activate(&suffix, view);
+                }
+                Err(wrong) => {
+                    tracing::error!("a view was activated with targets that cannot be read: {wrong}")
+                }
+            },
             FromLocal::Withdraw { call } => {
                 if let Some(run) = self.runs.iter_mut().find(|run| run.answers(call)) {
                     run.interrupt(&mut self.desk, now);

@@ -9,7 +9,10 @@
 //! | `local` | what the local process says, and what happens when it dies |
 //! | `records` | parallel cells on their way into the history |
 //! | `run` | a cell's parallel steps, one after the other |
+//! | `sets` | the named sets of magics and their defaults |
+//! | `plan` | a cell's options and the defaults, put together |
 //! | `task` | one fan-out: reports in, merged output out |
+//! | `progress` | who is done, while it takes long |
 //! | `finish` | the reply, or the answer to the code that called |
 //! | `failure` | many engines' errors as one |
 //! | `table` | what `%engines` shows |
@@ -21,8 +24,11 @@ mod eager;
 mod failure;
 mod finish;
 mod local;
+mod plan;
+mod progress;
 mod records;
 mod run;
+mod sets;
 mod shell;
 mod table;
 mod task;
@@ -35,6 +41,7 @@ use std::time::Instant;
 use fabric::message::Json;
 use fabric::message::client::Ask;
 use fabric::message::local::{FromLocal, MagicSpec, Message, ToLocal};
+use serde_json::json;
 
 use crate::clients::{self, ClientId, Clients};
 use crate::cluster::{self, Cluster, Notice, SetId};
@@ -45,6 +52,7 @@ use eager::Eager;
 use local::Local;
 use records::Records;
 use run::{Progress, Run};
+use sets::Sets;
 use task::TaskRun;
 
 /// Everything that can happen.
@@ -106,8 +114,10 @@ pub(crate) struct Desk {
     composer: Composer,
     cluster: Cluster,
     clients: Clients,
-    autopx: bool,
     eager: Eager,
+    sets: Sets,
+    /// Somebody watches what cells show.
+    interactive: bool,
     /// Tasks whose cell does not wait for them, on their way to the background.
     detached: Vec<TaskRun>,
     /// The last tasks that ended, because threads and children they left may still write.
@@ -119,6 +129,13 @@ pub(crate) struct Desk {
 impl Desk {
     fn send(&mut self, message: Message) {
         self.effects.push(Effect::Send(message));
+    }
+
+    /// A word of the kernel's own, beside what cells print.
+    fn note(&mut self, text: &str, parent: &Json) {
+        let content = json!({"data": {"text/plain": text}, "metadata": {}});
+        let message = self.composer.iopub("display_data", parent, &content);
+        self.send(message);
     }
 
     fn stream(&mut self, name: &str, text: &str, parent: &Json) {
@@ -185,15 +202,17 @@ enum Current {
 }
 
 impl Session {
-    /// `session_id` is Jupyter's; `lazy` leaves the engines to the first parallel cell.
+    /// `session_id` is Jupyter's; `lazy` leaves the engines to the first parallel cell; `interactive` is whether
+    /// somebody watches what cells show.
     #[must_use]
-    pub fn new(session_id: String, lazy: bool) -> Self {
+    pub fn new(session_id: String, lazy: bool, interactive: bool) -> Self {
         let desk = Desk {
             composer: Composer::new(session_id),
             cluster: Cluster::default(),
             clients: Clients::default(),
-            autopx: false,
             eager: if lazy { Eager::Never } else { Eager::Later },
+            sets: Sets::default(),
+            interactive,
             detached: Vec::new(),
             finished: VecDeque::new(),
             effects: Vec::new(),
@@ -344,6 +363,7 @@ pub fn magic_specs() -> Vec<MagicSpec> {
         name: magic.name.to_owned(),
         line: magic.line,
         cell: magic.cell,
+        suffixed: magic.suffixed,
         help: magics::help(magic.name).unwrap_or_default(),
     };
     magics::table().iter().map(spec).collect()

@@ -5,16 +5,18 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use fabric::message::local::{Answer, ToLocal};
 use fabric::message::task::Work;
 use fabric::message::{Json, Rank};
-use magics::{EnginesAction, Px, Step, Targets};
+use magics::{EnginesAction, Step};
 use serde_json::{Value, json};
 
 use super::eager::Eager;
 use super::failure::Failure;
+use super::plan::Plan;
 use super::task::TaskRun;
-use super::{Desk, table};
-use crate::cluster::{Engine, Phase};
+use super::{Desk, Effect, table};
+use crate::cluster::{Engine, Phase, listed};
 use crate::request::Request;
 
 /// A cell that waits for engines says so after this time.
@@ -60,7 +62,7 @@ enum Active {
     /// Nothing: the next step can begin.
     Nothing,
     /// Engines are being started or ended; `px` is what is to be run when they are up.
-    Engines { since: Instant, told: bool, px: Option<Px> },
+    Engines { since: Instant, told: bool, px: Option<Plan> },
     /// The engines run a task.
     Task(Box<TaskRun>),
     /// The engines were asked how they are.
@@ -74,6 +76,8 @@ pub(super) struct Run {
     origin: Origin,
     steps: VecDeque<Step>,
     active: Active,
+    /// The code that called runs the cell of a `%%px --local` itself, and will ask on.
+    paused: bool,
     failure: Option<Failure>,
     payloads: Vec<Value>,
 }
@@ -83,13 +87,27 @@ impl Run {
         Self::new(Origin::Cell(Box::new(cell)), steps)
     }
 
-    pub(super) fn of_call(call: u64, magic: &str, line: &str, cell: Option<&str>, parent: Json) -> Self {
-        let step = magics::parse_call(magic, line, cell).unwrap_or_else(Step::Usage);
+    pub(super) fn of_call(
+        call: u64,
+        magic: &str,
+        line: &str,
+        cell: Option<&str>,
+        parent: Json,
+        suffixes: &[String],
+    ) -> Self {
+        let step = magics::parse_call(magic, line, cell, suffixes).unwrap_or_else(Step::Usage);
         Self::new(Origin::Call { call, parent }, vec![step])
     }
 
     fn new(origin: Origin, steps: Vec<Step>) -> Self {
-        Self { origin, steps: steps.into(), active: Active::Nothing, failure: None, payloads: Vec::new() }
+        Self {
+            origin,
+            steps: steps.into(),
+            active: Active::Nothing,
+            paused: false,
+            failure: None,
+            payloads: Vec::new(),
+        }
     }
 
     pub(super) fn cell(&self) -> Option<&CellOrigin> {
@@ -196,6 +214,9 @@ impl Run {
                     return Progress::Waiting;
                 }
             }
+            if self.paused {
+                return Progress::Waiting;
+            }
             if self.failure.is_some() {
                 return Progress::Finished;
             }
@@ -213,21 +234,17 @@ impl Run {
 
     fn begin(&mut self, step: Step, desk: &mut Desk, now: Instant) {
         match step {
-            Step::Px(px) => match desk.cluster.phase() {
-                Phase::Up if !desk.cluster.is_uncertain() => self.fan_out(px, desk, now),
-                Phase::Failed { reason } => self.failure = Some(Failure::engines(reason.clone())),
-                phase => {
-                    if matches!(phase, Phase::Off) {
-                        desk.cluster(|cluster, out| cluster.start(None, now, out));
-                    }
-                    self.active = Active::Engines { since: now, told: false, px: Some(px) };
-                }
-            },
-            Step::Autopx(switch) => {
-                desk.autopx = switch.apply(desk.autopx);
-                let text = if desk.autopx { "%autopx enabled\n" } else { "%autopx disabled\n" };
-                desk.stream("stdout", text, &self.parent());
+            Step::Px(px) => self.begin_px(Plan::of(px, &desk.sets, desk.interactive), desk, now),
+            Step::Autopx { set, switch } => {
+                let text = desk.sets.switch(&set, switch);
+                desk.stream("stdout", &text, &self.parent());
             }
+            Step::Config { set, config } => {
+                let set = desk.sets.set(&set);
+                set.config = config.over(&set.config);
+            }
+            Step::Recall { .. } => self.failure = Some(Failure::Usage(NOT_YET.to_owned())),
+            Step::Stack { .. } => self.failure = Some(Failure::Usage(NOT_YET.to_owned())),
             Step::Engines(action) => self.engines(&action, desk, now),
             Step::Help(text) => {
                 self.payloads.push(json!({"source": "page", "data": {"text/plain": text}, "start": 0}));
@@ -235,6 +252,22 @@ impl Run {
             Step::Usage(wrong) => self.failure = Some(Failure::Usage(wrong.to_string())),
             // `advance` hands local parts over before it comes here.
             Step::Local(_) => {}
+        }
+    }
+
+    fn begin_px(&mut self, plan: Plan, desk: &mut Desk, now: Instant) {
+        if plan.out.is_some() || plan.timeout.is_some() || plan.stats {
+            return self.failure = Some(Failure::Usage(NOT_YET.to_owned()));
+        }
+        match desk.cluster.phase() {
+            Phase::Up if !desk.cluster.is_uncertain() => self.fan_out(plan, desk, now),
+            Phase::Failed { reason } => self.failure = Some(Failure::engines(reason.clone())),
+            phase => {
+                if matches!(phase, Phase::Off) {
+                    desk.cluster(|cluster, out| cluster.start(None, now, out));
+                }
+                self.active = Active::Engines { since: now, told: false, px: Some(plan) };
+            }
         }
     }
 
@@ -273,10 +306,9 @@ impl Run {
     }
 
     /// The plan meets the engines that live, and the task goes out.
-    fn fan_out(&mut self, px: Px, desk: &mut Desk, now: Instant) {
+    fn fan_out(&mut self, plan: Plan, desk: &mut Desk, now: Instant) {
         let ids: Vec<Rank> = desk.cluster.engines().map(Engine::rank).collect();
-        let targets = px.args.targets.unwrap_or(Targets::All);
-        let resolved = match targets.resolve(&ids) {
+        let resolved = match plan.targets.resolve(&ids) {
             Ok(resolved) => resolved,
             Err(wrong) => return self.failure = Some(Failure::Usage(wrong.to_string())),
         };
@@ -290,17 +322,29 @@ impl Run {
         let mut ranks = resolved.ids;
         ranks.sort_unstable();
         ranks.dedup();
-        let label = px.code.trim().lines().next().unwrap_or_default().to_owned();
-        let work = Work::Execute { code: px.code, store_history: true };
         let parent = self.parent();
+        if plan.verbose {
+            desk.stream("stdout", &plan.announcement(&ranks), &parent);
+        }
+        if plan.auto && desk.sets.announces() {
+            let text = format!("autopx is on: cells run on engines {} until `%autopx`", listed(&ranks));
+            desk.note(&text, &parent);
+        }
+        let label = plan.code.trim().lines().next().unwrap_or_default().to_owned();
+        let work = Work::Execute { code: plan.code.clone(), store_history: true };
         match desk.cluster(|cluster, out| cluster.submit(&ranks, work, label, now, out)) {
             Err(reason) => self.failure = Some(Failure::engines(reason)),
             Ok(task) => {
-                let task = TaskRun::new(task, &ranks, resolved.single, parent, now);
-                if px.args.block == Some(false) {
-                    desk.detached.push(task);
-                } else {
+                let task = TaskRun::new(task, &ranks, resolved.single, &plan, parent, now);
+                if let (true, Origin::Call { call, .. }) = (plan.local, &self.origin) {
+                    self.paused = true;
+                    let answer = ToLocal::Answer { call: *call, answer: Answer::RunHere };
+                    desk.effects.push(Effect::Local(answer));
+                }
+                if plan.block {
                     self.active = Active::Task(Box::new(task));
+                } else {
+                    desk.detached.push(task);
                 }
             }
         }
@@ -318,8 +362,19 @@ impl Run {
         }
     }
 
+    /// The code that called has run the cell, and waits under another number.
+    pub(super) fn resume(&mut self, by: u64, desk: &mut Desk, now: Instant) {
+        if let Origin::Call { call, .. } = &mut self.origin {
+            *call = by;
+            self.paused = false;
+        }
+        if let Active::Task(task) = &mut self.active {
+            task.release(desk, now);
+        }
+    }
+
     pub(super) fn waits_for_local(&self) -> bool {
-        matches!(self.active, Active::Local)
+        self.paused || matches!(self.active, Active::Local)
     }
 
     /// The cell of which the local process runs a part, if the request is this cell's.
@@ -338,11 +393,12 @@ impl Run {
     }
 
     pub(super) fn local_died(&mut self, what: &str) {
-        if self.waits_for_local() {
+        if matches!(self.active, Active::Local) {
             self.active = Active::Nothing;
             self.failure = Some(Failure::engines(what.to_owned()));
         }
     }
 }
 
+const NOT_YET: &str = "this part is not built yet";
 const NO_ENGINES: &str = "the engines were stopped; `%engines start` starts them";

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use fabric::message::Json;
 use fabric::message::local::{Channel, Message, ToLocal};
-use magics::{Cell, Mode};
+use magics::Cell;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -68,7 +68,7 @@ impl Session {
             let content = error_content("ValueError", wrong, &[]);
             return request.finish(&content, &self.desk.composer, &mut self.desk.effects);
         };
-        match magics::parse(&execute.code, Mode { autopx: self.desk.autopx }) {
+        match magics::parse(&execute.code, self.desk.sets.mode()) {
             Cell::Local => self.relay(request, execute.stop_on_error),
             Cell::Parallel(steps) => {
                 let stored = execute.store_history && !execute.silent;

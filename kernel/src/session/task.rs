@@ -6,36 +6,59 @@ use std::time::Instant;
 use fabric::message::report::{Event, Outcome, Raised};
 use fabric::message::task::TaskId;
 use fabric::message::{Json, Rank};
+use magics::Signal;
 use serde_json::{Value, json};
 
 use super::Desk;
 use super::failure::{Failure, Lost};
-use crate::merge::{Merge, Piece};
+use super::plan::Plan;
+use super::progress::Progress;
+use crate::cluster::listed;
+use crate::merge::{Gather, Merge, Piece};
 
 /// A task that engines run for a cell.
 pub(crate) struct TaskRun {
     task: TaskId,
     parent: Json,
     single: bool,
-    merge: Merge,
+    /// What is shown as it comes; `None` where nothing is.
+    merge: Option<Merge>,
+    /// What is shown, grouped, when the engines are done.
+    gather: Option<Gather>,
+    progress: Option<Progress>,
+    signal: Signal,
     raised: BTreeMap<Rank, Raised>,
     lost: Vec<Lost>,
     interrupted: bool,
     over: bool,
+    /// Its output waits for what the notebook's own Python shows first.
+    held: bool,
     pub(super) payloads: Vec<Value>,
 }
 
 impl TaskRun {
-    pub(super) fn new(task: TaskId, targets: &[Rank], single: bool, parent: Json, now: Instant) -> Self {
+    pub(super) fn new(
+        task: TaskId,
+        targets: &[Rank],
+        single: bool,
+        plan: &Plan,
+        parent: Json,
+        now: Instant,
+    ) -> Self {
+        let gathers = !plan.stream || plan.group.is_some();
         Self {
             task,
             parent,
             single,
-            merge: Merge::new(targets, now),
+            merge: plan.stream.then(|| Merge::new(targets, now)),
+            gather: gathers.then(|| Gather::new(plan.group.unwrap_or_default(), plan.collapse)),
+            progress: plan.progress_after.and_then(|after| Progress::new(targets, after, now)),
+            signal: plan.signal.clone(),
             raised: BTreeMap::new(),
             lost: Vec::new(),
             interrupted: false,
             over: false,
+            held: plan.local,
             payloads: Vec::new(),
         }
     }
@@ -46,26 +69,32 @@ impl TaskRun {
 
     /// Every engine is done with it or lost, and everything it said has been shown.
     pub(super) fn is_over(&self) -> bool {
-        self.over
+        self.over && !self.held
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.merge.deadline()
+        let progress = self.progress.as_ref().filter(|_| !self.over).map(Progress::deadline);
+        self.merge.as_ref().and_then(Merge::deadline).into_iter().chain(progress).min()
     }
 
     pub(super) fn tick(&mut self, desk: &mut Desk, now: Instant) {
-        let pieces = self.merge.tick(now);
-        self.show(pieces, desk);
+        let pieces = self.merge.as_mut().map(|merge| merge.tick(now));
+        self.show(pieces.unwrap_or_default(), desk);
+        self.show_progress(desk, now);
     }
 
     pub(super) fn report(&mut self, rank: Rank, event: Event, desk: &mut Desk, now: Instant) {
-        let pieces = self.merge.on(rank, &event, now);
+        let pieces = self.output(rank, &event, now);
         match event {
-            Event::Done { outcome: Outcome::Error(raised), .. } => drop(self.raised.insert(rank, raised)),
-            Event::Done { outcome: Outcome::Aborted, .. } => {
-                let evalue = "it was taken back before it began".to_owned();
-                let traceback = vec![format!("\x1b[0;31mTaskAborted\x1b[0m: {evalue}")];
-                self.raised.insert(rank, Raised { ename: "TaskAborted".to_owned(), evalue, traceback });
+            Event::Done { outcome, .. } => {
+                match outcome {
+                    Outcome::Ok => {}
+                    Outcome::Error(raised) => drop(self.raised.insert(rank, raised)),
+                    Outcome::Aborted => drop(self.raised.insert(rank, taken_back())),
+                }
+                if let Some(progress) = &mut self.progress {
+                    progress.ended(rank, now);
+                }
             }
             Event::Payload { content } => self.payloads.extend(serde_json::from_slice::<Value>(&content)),
             _ => {}
@@ -73,20 +102,68 @@ impl TaskRun {
         self.show(pieces, desk);
     }
 
+    /// Hands output to where it is kept until it is shown, and gives what is to be shown now.
+    fn output(&mut self, rank: Rank, event: &Event, now: Instant) -> Vec<Piece> {
+        let grouped = matches!(event, Event::Publish { .. } | Event::Result { .. });
+        match (&mut self.merge, &mut self.gather) {
+            (Some(merge), None) => merge.on(rank, event, now),
+            (Some(merge), Some(_)) if !grouped => merge.on(rank, event, now),
+            (_, Some(gather)) => {
+                gather.on(rank, event, now);
+                if gather.is_full() { gather.take() } else { Vec::new() }
+            }
+            (None, None) => Vec::new(),
+        }
+    }
+
     pub(super) fn lost(&mut self, rank: Rank, why: String, lives: bool, desk: &mut Desk, now: Instant) {
-        let pieces = self.merge.lost(rank, now);
+        let pieces = self.merge.as_mut().map(|merge| merge.lost(rank, now));
         self.lost.push(Lost { rank, why, lives });
-        self.show(pieces, desk);
+        if let Some(progress) = &mut self.progress {
+            progress.ended(rank, now);
+        }
+        self.show(pieces.unwrap_or_default(), desk);
     }
 
     pub(super) fn over(&mut self, desk: &mut Desk, now: Instant) {
         self.over = true;
+        if self.held {
+            return;
+        }
         self.tick(desk, now);
+        if let Some(mut gather) = self.gather.take() {
+            self.show(gather.take(), desk);
+            // What threads and children still write is shown as it comes.
+            self.merge.get_or_insert_with(|| Merge::new(&[], now));
+        }
+    }
+
+    /// The notebook's own Python has shown what it had to.
+    pub(super) fn release(&mut self, desk: &mut Desk, now: Instant) {
+        if std::mem::replace(&mut self.held, false) && self.over {
+            self.over(desk, now);
+        }
     }
 
     pub(super) fn interrupt(&mut self, desk: &mut Desk, now: Instant) {
-        self.interrupted = true;
+        if !std::mem::replace(&mut self.interrupted, true) {
+            let signal = &self.signal.typed;
+            let text = format!("Received Keyboard Interrupt. Sending signal {signal} to engines...\n");
+            desk.stream("stderr", &text, &self.parent);
+        }
         desk.cluster(|cluster, out| cluster.interrupt(self.task, now, out));
+    }
+
+    fn show_progress(&mut self, desk: &mut Desk, now: Instant) {
+        let Some(progress) = &mut self.progress else { return };
+        let id = format!("{}-progress-{}", desk.composer.session(), self.task);
+        if let Some((kind, content)) = progress.draw(now, self.over, &id) {
+            let message = desk.composer.iopub(kind, &self.parent, &content);
+            desk.send(message);
+        }
+        if self.over {
+            self.progress = None;
+        }
     }
 
     pub(super) fn failure(&mut self) -> Option<Failure> {
@@ -109,14 +186,14 @@ impl TaskRun {
         for piece in pieces {
             match piece {
                 Piece::Stream { name, text } => desk.stream(name.as_str(), &text, &self.parent),
-                Piece::Result { rank, count, content } => self.show_result(rank, count, &content, desk),
-                Piece::Publish { rank, msg_type, content, metadata, buffers } => {
+                Piece::Result { ranks, count, content } => self.show_result(&ranks, count, &content, desk),
+                Piece::Publish { ranks, msg_type, content, metadata, buffers } => {
                     if msg_type == "display_data" {
-                        self.show_label(rank, desk);
+                        self.show_label(&ranks, desk);
                     }
                     let mut message = desk.composer.iopub(&msg_type, &self.parent, &Value::Null);
-                    message.content = content;
-                    message.metadata = with_engine(&metadata, rank);
+                    message.content = of_engine(content, &ranks, desk.composer.session());
+                    message.metadata = with_engine(&metadata, &ranks);
                     message.buffers = buffers;
                     desk.send(message);
                 }
@@ -126,38 +203,66 @@ impl TaskRun {
 
     /// `Out[2:7]: …` for engine 2's seventh cell. A rich result's label stands before it, because a
     /// notebook shows the richest form only.
-    fn show_result(&self, rank: Rank, count: u32, content: &Json, desk: &mut Desk) {
+    fn show_result(&self, ranks: &[Rank], count: Option<u32>, content: &Json, desk: &mut Desk) {
         let mut content: Value = serde_json::from_slice(content).unwrap_or_default();
         let rich = content["data"].as_object().is_some_and(|data| data.len() > 1);
         if rich {
-            self.show_label(rank, desk);
+            self.show_label(ranks, desk);
         }
         if let Some(text) = content["data"]["text/plain"].as_str() {
             let gap = if text.contains('\n') && !text.starts_with('\n') { "\n" } else { "" };
+            let count = count.map_or_else(String::new, |count| format!(":{count}"));
             content["data"]["text/plain"] =
-                json!(format!("\x1b[0;31mOut[{rank}:{count}]: \x1b[0m{gap}{text}"));
+                json!(format!("\x1b[0;31mOut[{}{count}]: \x1b[0m{gap}{text}", listed(ranks)));
         }
-        self.display(rank, &content, desk);
+        self.display(ranks, &content, desk);
     }
 
-    fn show_label(&self, rank: Rank, desk: &mut Desk) {
-        let label = json!({"data": {"text/plain": format!("[output:{rank}]")}, "metadata": {}});
-        self.display(rank, &label, desk);
+    fn show_label(&self, ranks: &[Rank], desk: &mut Desk) {
+        let label = json!({"data": {"text/plain": format!("[output:{}]", listed(ranks))}, "metadata": {}});
+        self.display(ranks, &label, desk);
     }
 
-    fn display(&self, rank: Rank, content: &Value, desk: &mut Desk) {
+    fn display(&self, ranks: &[Rank], content: &Value, desk: &mut Desk) {
         let mut message = desk.composer.iopub("display_data", &self.parent, content);
-        message.metadata = with_engine(&message.metadata, rank);
+        message.metadata = with_engine(&message.metadata, ranks);
         desk.send(message);
     }
 }
 
+/// Every engine has its own displays, whatever names its code has given them.
+fn of_engine(content: Json, ranks: &[Rank], session: &str) -> Json {
+    const NAME: &[u8] = b"\"display_id\"";
+    let [rank] = ranks else { return content };
+    if !content.windows(NAME.len()).any(|part| part == NAME) {
+        return content;
+    }
+    let Ok(mut parsed) = serde_json::from_slice::<Value>(&content) else { return content };
+    match parsed["transient"]["display_id"].as_str() {
+        Some(id) => {
+            parsed["transient"]["display_id"] = json!(format!("{session}-{rank}-{id}"));
+            Json::from(parsed.to_string().into_bytes())
+        }
+        None => content,
+    }
+}
+
 /// A message's metadata, which says where it came from.
-fn with_engine(metadata: &Json, rank: Rank) -> Json {
+fn with_engine(metadata: &Json, ranks: &[Rank]) -> Json {
     let mut metadata: Value = serde_json::from_slice(metadata).unwrap_or_default();
     if !metadata.is_object() {
         metadata = json!({});
     }
-    metadata["engine"] = json!(rank);
+    match ranks {
+        [rank] => metadata["engine"] = json!(rank),
+        _ => metadata["engines"] = json!(ranks),
+    }
     Json::from(metadata.to_string().into_bytes())
+}
+
+/// What a task has come to that never began.
+fn taken_back() -> Raised {
+    let evalue = "it was taken back before it began".to_owned();
+    let traceback = vec![format!("\x1b[0;31mTaskAborted\x1b[0m: {evalue}")];
+    Raised { ename: "TaskAborted".to_owned(), evalue, traceback }
 }

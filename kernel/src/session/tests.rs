@@ -25,7 +25,7 @@ impl Play {
     /// The local process is up, and `engines` engines are.
     fn new(engines: u32) -> Self {
         let mut play = Self {
-            session: Session::new("s".to_owned(), false),
+            session: Session::new("s".to_owned(), false, true),
             now: Instant::now(),
             effects: Vec::new(),
             requests: 0,

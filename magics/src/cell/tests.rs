@@ -3,19 +3,25 @@ use crate::{AutopxSwitch, EnginesAction};
 
 /// The steps of a cell, written short.
 fn show(code: &str, autopx: bool) -> String {
-    let Cell::Parallel(steps) = parse(code, Mode { autopx }) else {
+    let suffixes = ["_x".to_owned()];
+    let Cell::Parallel(steps) = parse(code, Mode { autopx: autopx.then_some(""), suffixes: &suffixes })
+    else {
         return "local".to_owned();
     };
     let steps = steps.iter().map(|step| match step {
         Step::Px(px) => {
-            let targets = px.args.targets.as_ref().map_or_else(String::new, |targets| format!("@{targets}"));
-            format!("px{targets}({})", px.code.replace('\n', "~"))
+            let targets =
+                px.args.config.targets.as_ref().map_or_else(String::new, |targets| format!("@{targets}"));
+            format!("px{}{targets}({})", px.set, px.code.replace('\n', "~"))
         }
-        Step::Autopx(switch) => match switch {
-            AutopxSwitch::Toggle => "autopx".to_owned(),
-            AutopxSwitch::On => "autopx-on".to_owned(),
-            AutopxSwitch::Off => "autopx-off".to_owned(),
+        Step::Autopx { set, switch } => match switch {
+            AutopxSwitch::Toggle => format!("autopx{set}"),
+            AutopxSwitch::On => format!("autopx{set}-on"),
+            AutopxSwitch::Off => format!("autopx{set}-off"),
         },
+        Step::Config { set, .. } => format!("config{set}"),
+        Step::Recall { set, .. } => format!("recall{set}"),
+        Step::Stack { .. } => "stack".to_owned(),
         Step::Engines(EnginesAction::Show) => "engines".to_owned(),
         Step::Engines(action) => format!("{action:?}"),
         Step::Help(text) => format!("help({})", text.lines().next().unwrap_or_default()),
@@ -42,6 +48,14 @@ fn cells_that_are_wholly_parallel_are_the_kernels() {
         ("%px a\n%engines\n%px b", "px(a) engines px(b)"),
         ("%engines restart -n 2", "Restart { count: Some(2) }"),
         ("%engines 2", "usage"),
+        ("%px {n} $n", "px({n} $n)"),
+        ("%pxconfig -t 0", "config"),
+        ("%pxresult\n%result -e", "recall recall"),
+        ("%pxstack", "stack"),
+        ("%px_x a\n%pxconfig_x -b\n%pxresult_x", "px_x(a) config_x recall_x"),
+        ("%%px_x -t 0\na", "px_x@0(a)"),
+        ("%autopx_x\na", "autopx_x px_x(a)"),
+        ("%autopx_x\na\n%autopx\n%px b", "autopx_x px_x(a~) autopx px(b)"),
         ("%%px\na\nb\n", "px(a~b~)"),
         ("%%px -t 0\na", "px@0(a)"),
         ("%%px --target 0\na", "px@0(a)"),
@@ -68,8 +82,14 @@ fn everything_else_is_the_local_shells() {
         "# %px a",
         "x = 1",
         "%matplotlib inline",
-        "%pxresult",
         "%pxa",
+        "%px_y a",
+        "%engines_x",
+        "%%px -t {n}\na",
+        "%%px -t $n\na",
+        "%%px --local\na",
+        "%%px_x --loc\na",
+        "%pxconfig -t {n}",
         "%%timeit\n%px a",
         "%%bash\n%autopx",
         "# note\n%%px\na",

@@ -43,9 +43,20 @@ impl OptionSpec {
     #[must_use]
     pub fn spellings(&self) -> String {
         match self.short {
+            Some(short) if self.is_letter() => format!("-{short}"),
             Some(short) => format!("-{short}/--{}", self.long),
             None => format!("--{}", self.long),
         }
+    }
+
+    /// Whether it has no name but its letter.
+    pub(crate) fn is_letter(&self) -> bool {
+        self.long.len() == 1
+    }
+
+    /// How it is best typed.
+    fn spelled(&self) -> String {
+        if self.is_letter() { format!("-{}", self.long) } else { format!("--{}", self.long) }
     }
 
     fn given(&'static self, value: impl Into<String>) -> Given {
@@ -149,7 +160,10 @@ impl Reader<'_> {
         if let Some(exact) = self.specs.iter().find(|spec| spec.long == name) {
             return Ok(exact);
         }
-        let mut candidates = self.specs.iter().filter(|spec| !name.is_empty() && spec.long.starts_with(name));
+        let mut candidates = self
+            .specs
+            .iter()
+            .filter(|spec| !name.is_empty() && !spec.is_letter() && spec.long.starts_with(name));
         match (candidates.next(), candidates.next()) {
             (Some(only), None) => Ok(only),
             (None, _) => Err(self.unknown(word)),
@@ -187,7 +201,8 @@ impl Reader<'_> {
     fn unknown(&self, word: &str) -> UsageError {
         let typed = word.split('=').next().unwrap_or(word).trim_start_matches('-');
         let suggestion =
-            closest(typed, self.specs.iter().map(|spec| spec.long)).map(|known| format!("--{known}"));
+            closest(typed, self.specs.iter().filter(|spec| !spec.is_letter()).map(|spec| spec.long))
+                .map(|known| format!("--{known}"));
         UsageError::UnknownOption {
             seen: word.to_owned(),
             suggestion,
@@ -207,8 +222,8 @@ pub(crate) fn options(magic: &str, specs: &[OptionSpec]) -> String {
 
 fn missing(spec: &OptionSpec) -> UsageError {
     let example = match spec.value {
-        Value::One { example, .. } => format!("--{} {example}", spec.long),
-        Value::Flag => format!("--{}", spec.long),
+        Value::One { example, .. } => format!("{} {example}", spec.spelled()),
+        Value::Flag => spec.spelled(),
     };
     UsageError::MissingValue { option: spec.spellings(), example }
 }

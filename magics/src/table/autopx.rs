@@ -9,6 +9,7 @@ pub(super) const MAGIC: Magic = Magic {
     name: "autopx",
     line: true,
     cell: false,
+    suffixed: true,
     expand_line: false,
     summary: "Run whole cells on the engines, until it is switched off.",
     usages: &[Usage {
@@ -17,8 +18,8 @@ pub(super) const MAGIC: Magic = Magic {
     }],
     options: &[],
     notes: "\
-While it is on, `%px`, `%%px`, `%autopx` and `%engines` in the first column stay the kernel's. In the
-middle of a cell it cuts the cell: the lines before it run as before, the lines after it as from now.",
+While it is on, the parallel magics stay the kernel's where they stand in the first column. In the middle of
+a cell `%autopx` cuts it: the lines before it run as before, the lines after it as from now.",
     examples: &[Example {
         cell: "%autopx\nimport os\nprint(os.getpid())\n%autopx",
         effect: "Two lines that run on every engine.",
@@ -29,15 +30,18 @@ middle of a cell it cuts the cell: the lines before it run as before, the lines 
 fn parse(call: &Call<'_>) -> Result<Step, UsageError> {
     let read = options::read("%autopx", MAGIC.options, call.line)?;
     let words: Vec<&str> = read.words.iter().map(String::as_str).collect();
-    match words[..] {
-        [] => Ok(Step::Autopx(AutopxSwitch::Toggle)),
-        ["on"] => Ok(Step::Autopx(AutopxSwitch::On)),
-        ["off"] => Ok(Step::Autopx(AutopxSwitch::Off)),
-        _ => Err(UsageError::Unrecognized {
-            seen: words.join(" "),
-            hint: "Write `%autopx` to switch, or `%autopx on`, `%autopx off`".to_owned(),
-        }),
-    }
+    let switch = match words[..] {
+        [] => AutopxSwitch::Toggle,
+        ["on"] => AutopxSwitch::On,
+        ["off"] => AutopxSwitch::Off,
+        _ => {
+            return Err(UsageError::Unrecognized {
+                seen: words.join(" "),
+                hint: "Write `%autopx` to switch, or `%autopx on`, `%autopx off`".to_owned(),
+            });
+        }
+    };
+    Ok(Step::Autopx { set: call.set.to_owned(), switch })
 }
 
 #[cfg(test)]
@@ -49,9 +53,25 @@ mod tests {
         for (line, switch) in
             [("", AutopxSwitch::Toggle), ("on", AutopxSwitch::On), (" off ", AutopxSwitch::Off)]
         {
-            assert_eq!(parse_call("autopx", line, None), Ok(Step::Autopx(switch)), "{line}");
+            let set = String::new();
+            assert_eq!(parse_call("autopx", line, None, &[]), Ok(Step::Autopx { set, switch }), "{line}");
         }
-        assert_eq!((AutopxSwitch::Toggle.apply(true), AutopxSwitch::Toggle.apply(false)), (false, true));
+    }
+
+    #[test]
+    fn one_set_is_on_at_a_time() {
+        for (switch, set, on, expect) in [
+            (AutopxSwitch::Toggle, "", None, Some("")),
+            (AutopxSwitch::Toggle, "", Some(""), None),
+            (AutopxSwitch::Toggle, "", Some("_x"), None),
+            (AutopxSwitch::Toggle, "_x", None, Some("_x")),
+            (AutopxSwitch::Toggle, "_x", Some("_x"), None),
+            (AutopxSwitch::Toggle, "_x", Some(""), Some("_x")),
+            (AutopxSwitch::On, "_x", Some("_x"), Some("_x")),
+            (AutopxSwitch::Off, "", Some("_x"), None),
+        ] {
+            assert_eq!(switch.apply(set, on).as_deref(), expect, "{switch:?} {set:?} {on:?}");
+        }
     }
 
     #[test]
@@ -60,9 +80,9 @@ mod tests {
             ("f()", "unrecognized arguments: f(). Write `%autopx` to switch, or `%autopx on`, `%autopx off`"),
             ("-t 0", "unrecognized arguments: -t. `%autopx` takes no options"),
         ] {
-            assert_eq!(parse_call("autopx", line, None).expect_err(line).to_string(), expect);
+            assert_eq!(parse_call("autopx", line, None, &[]).expect_err(line).to_string(), expect);
         }
-        let error = parse_call("autopx", "", Some("f()")).expect_err("no cell magic");
+        let error = parse_call("autopx", "", Some("f()"), &[]).expect_err("no cell magic");
         assert_eq!(
             error.to_string(),
             "`%%autopx` is a line magic, not a cell magic. Did you mean `%autopx` (single %)?"

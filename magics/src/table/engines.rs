@@ -9,6 +9,7 @@ pub(super) const MAGIC: Magic = Magic {
     name: "engines",
     line: true,
     cell: false,
+    suffixed: false,
     expand_line: true,
     summary: "Show, start, stop or restart the engines.",
     usages: &[
@@ -102,7 +103,7 @@ mod tests {
             ("restart", EnginesAction::Restart { count: None }),
             ("restart --n=2", EnginesAction::Restart { count: Some(2) }),
         ] {
-            assert_eq!(parse_call("engines", line, None), Ok(Step::Engines(action)), "{line}");
+            assert_eq!(parse_call("engines", line, None, &[]), Ok(Step::Engines(action)), "{line}");
         }
     }
 
@@ -125,13 +126,13 @@ mod tests {
                 "stop start",
                 "unrecognized arguments: stop start. Write `%engines`, or `%engines start`, `stop` or `restart`",
             ),
-            ("start -n 0", "argument -n/--n: at least one engine; to have none, write `%engines stop`"),
-            ("start -n four", "argument -n/--n: `four` is not a number of engines"),
-            ("start -n -1", "argument -n/--n: `-1` is not a number of engines"),
-            ("start -n", "argument -n/--n: expected one argument, such as `--n 4`"),
-            ("start -x", "unrecognized arguments: -x. Options of `%engines`: -n/--n"),
+            ("start -n 0", "argument -n: at least one engine; to have none, write `%engines stop`"),
+            ("start -n four", "argument -n: `four` is not a number of engines"),
+            ("start -n -1", "argument -n: `-1` is not a number of engines"),
+            ("start -n", "argument -n: expected one argument, such as `-n 4`"),
+            ("start -x", "unrecognized arguments: -x. Options of `%engines`: -n"),
         ] {
-            assert_eq!(parse_call("engines", line, None).expect_err(line).to_string(), expect);
+            assert_eq!(parse_call("engines", line, None, &[]).expect_err(line).to_string(), expect);
         }
     }
 }

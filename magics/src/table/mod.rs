@@ -5,14 +5,19 @@
 
 mod autopx;
 mod engines;
+mod execution;
 mod px;
+mod pxconfig;
+mod pxresult;
+mod pxstack;
 mod render;
 
 use crate::options::OptionSpec;
 use crate::step::Step;
 use crate::usage::UsageError;
 
-pub use render::{help, markdown_table};
+pub(crate) use px::needs_local;
+pub use render::{documentation, help, markdown_table};
 
 /// One magic: a row of the table.
 #[derive(Debug)]
@@ -23,6 +28,8 @@ pub struct Magic {
     pub line: bool,
     /// Whether it is a cell magic, `%%name`.
     pub cell: bool,
+    /// Whether sets of engines that were activated under a suffix have it too: `%px_x`.
+    pub suffixed: bool,
     /// Whether IPython may put variables into its line (`{name}`, `$name`) before it is read:
     /// never where the line is code. The line of a cell magic holds options, and may always.
     pub expand_line: bool,
@@ -61,13 +68,23 @@ pub struct Example {
 /// A magic that was called.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
+    /// The suffix of the set that it is for.
+    pub(crate) set: &'a str,
     /// What follows its name on the line.
     pub(crate) line: &'a str,
     /// The cell below it, for a cell magic.
     pub(crate) cell: Option<&'a str>,
 }
 
-static TABLE: [Magic; 3] = [px::MAGIC, autopx::MAGIC, engines::MAGIC];
+static TABLE: [Magic; 7] = [
+    px::MAGIC,
+    autopx::MAGIC,
+    pxconfig::MAGIC,
+    pxresult::MAGIC,
+    pxresult::ALIAS,
+    pxstack::MAGIC,
+    engines::MAGIC,
+];
 
 /// Every magic there is.
 #[must_use]
@@ -75,24 +92,39 @@ pub fn table() -> &'static [Magic] {
     &TABLE
 }
 
-/// Reads a magic that running Python called: `magic` is its name, with or without `%`.
+/// Reads a magic that running Python called: `magic` is its name, with or without `%`; `suffixes` are those of the
+/// sets that were activated.
 ///
 /// # Errors
 ///
 /// When there is no such magic, or it cannot be called like that.
-pub fn parse_call(magic: &str, line: &str, cell: Option<&str>) -> Result<Step, UsageError> {
+pub fn parse_call(
+    magic: &str,
+    line: &str,
+    cell: Option<&str>,
+    suffixes: &[String],
+) -> Result<Step, UsageError> {
     let name = magic.trim_start_matches('%');
     let known = || TABLE.iter().map(|magic| format!("`%{}`", magic.name)).collect::<Vec<_>>().join(", ");
-    let magic =
-        find(name).ok_or_else(|| UsageError::UnknownMagic { name: name.to_owned(), known: known() })?;
+    let (magic, set) = find_suffixed(name, suffixes)
+        .ok_or_else(|| UsageError::UnknownMagic { name: name.to_owned(), known: known() })?;
     if cell.is_some() && !magic.cell {
         return Err(UsageError::NotACellMagic { name: magic.name });
     }
-    (magic.parse)(&Call { line: line.trim(), cell })
+    (magic.parse)(&Call { set, line: line.trim(), cell })
 }
 
 pub(crate) fn find(name: &str) -> Option<&'static Magic> {
     TABLE.iter().find(|magic| magic.name == name)
+}
+
+/// The magic of that name, and the suffix in it.
+pub(crate) fn find_suffixed<'a>(name: &str, suffixes: &'a [String]) -> Option<(&'static Magic, &'a str)> {
+    let suffixed = |suffix: &'a String| {
+        let magic = find(name.strip_suffix(suffix.as_str()).filter(|_| !suffix.is_empty())?)?;
+        magic.suffixed.then_some((magic, suffix.as_str()))
+    };
+    find(name).map(|magic| (magic, "")).or_else(|| suffixes.iter().find_map(suffixed))
 }
 
 impl Magic {

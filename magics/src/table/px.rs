@@ -1,7 +1,8 @@
 //! `%px` and `%%px`: run code on the engines.
 
+use super::execution as x;
 use super::{Call, Example, Magic, Usage};
-use crate::options::{self, OptionSpec, Value};
+use crate::options::{self, OptionSpec};
 use crate::step::{Px, PxArgs, Step};
 use crate::usage::UsageError;
 
@@ -9,6 +10,7 @@ pub(super) const MAGIC: Magic = Magic {
     name: "px",
     line: true,
     cell: true,
+    suffixed: true,
     expand_line: false,
     summary: "Run code on the engines.",
     usages: &[
@@ -17,16 +19,17 @@ pub(super) const MAGIC: Magic = Magic {
             effect: "Run one line on all engines; everything after `%px ` is code, options too.",
         },
         Usage {
-            form: "%%px [-t TARGETS] [-b | -a]",
+            form: "%%px [OPTIONS]",
             effect: "Run the lines below it on the engines, or on some of them.",
         },
     ],
     options: OPTIONS,
     notes: "\
 Engines are numbered like the ranks of `MPI.COMM_WORLD`. TARGETS is an engine (`0`, `-1`), several
-(`0,2`, `[0, 2]`), a slice of the engines (`::2`, `1:`), `range(2)` or `all`. Code is whatever a cell
-can hold: IPython's magics, `!command`, `await`. Output is shown in the order of the engines, each
-block under its engine's name; the value of a last expression is shown as `Out[engine:count]`.",
+(`0,2`, `[0, 2]`), a slice of the engines (`::2`, `1:`), `range(2)` or `all`; `{name}` and `$name` on
+the line of `%%px` are the notebook's variables. Code is whatever a cell can hold: IPython's magics,
+`!command`, `await`. Output is shown in the order of the engines, each block under its engine's name;
+the value of a last expression is shown as `Out[engine:count]`.",
     examples: &[
         Example { cell: "%px print('hi')", effect: "Every engine says hi." },
         Example {
@@ -37,39 +40,61 @@ block under its engine's name; the value of a last expression is shown as `Out[e
             cell: "%%px\nfrom mpi4py import MPI\nMPI.COMM_WORLD.allreduce(MPI.COMM_WORLD.rank)",
             effect: "The sum of all ranks, on every rank.",
         },
+        Example {
+            cell: "%%px --collapse\nimport sys\nprint(sys.version_info[:2])",
+            effect: "One line for all engines that say the same.",
+        },
+        Example {
+            cell: "%%px --noblock -o ar\nimport time\ntime.sleep(0.1)\n'done'",
+            effect: "The cell ends at once; `ar.get()` or `%pxresult` waits for the engines.",
+        },
+        Example {
+            cell: "%%px --stats\nsum(i * i for i in range(100_000))",
+            effect: "Who needed how much time and memory.",
+        },
     ],
     parse,
 };
 
 const OPTIONS: &[OptionSpec] = &[
-    OptionSpec {
-        long: "targets",
-        short: Some('t'),
-        value: Value::One { metavar: "TARGETS", example: "0" },
-        help: "which engines: `0`, `0,2`, `1:3`, `::2`, `all` (the default)",
-    },
-    OptionSpec {
-        long: "block",
-        short: Some('b'),
-        value: Value::Flag,
-        help: "wait until the engines are done (the default)",
-    },
-    OptionSpec {
-        long: "noblock",
-        short: Some('a'),
-        value: Value::Flag,
-        help: "do not wait: go on while the engines run",
-    },
+    x::TARGETS,
+    x::BLOCK,
+    x::NOBLOCK,
+    x::OUT,
+    x::LOCAL,
+    x::STREAM,
+    x::NO_STREAM,
+    x::GROUP,
+    x::BY_ENGINE,
+    x::BY_ORDER,
+    x::COLLAPSE,
+    x::NO_COLLAPSE,
+    x::PROGRESS_AFTER,
+    x::TIMEOUT,
+    x::SIGNAL,
+    x::STATS,
+    x::VERBOSE,
+    x::NO_VERBOSE,
 ];
 
 fn parse(call: &Call<'_>) -> Result<Step, UsageError> {
-    match call.cell {
-        None => line(call.line),
-        Some(body) => cell(call.line, body),
-    }
+    let set = call.set.to_owned();
+    let (code, args) = match call.cell {
+        None => (line(call.line)?, PxArgs::default()),
+        Some(body) => (cell(body)?, args(call.line)?),
+    };
+    Ok(Step::Px(Px { set, code, args, auto: false }))
 }
 
-fn line(code: &str) -> Result<Step, UsageError> {
+/// Whether the notebook's own Python has to carry out a cell with this option line: because variables stand in it, or
+/// because it is to run the cell too.
+pub(crate) fn needs_local(line: &str) -> bool {
+    line.contains(['{', '$'])
+        || options::read("%%px", OPTIONS, line)
+            .is_ok_and(|read| read.given.iter().any(|given| given.spec.long == x::LOCAL.long))
+}
+
+fn line(code: &str) -> Result<String, UsageError> {
     if let Some(option) = misplaced_option(code) {
         return Err(UsageError::Unrecognized {
             seen: option.to_owned(),
@@ -78,15 +103,14 @@ fn line(code: &str) -> Result<Step, UsageError> {
                 .to_owned(),
         });
     }
-    Ok(Step::Px(Px { code: code.to_owned(), args: PxArgs::default() }))
+    Ok(code.to_owned())
 }
 
-fn cell(line: &str, body: &str) -> Result<Step, UsageError> {
-    let args = args(line)?;
+fn cell(body: &str) -> Result<String, UsageError> {
     if body.trim().is_empty() {
         return Err(UsageError::EmptyBody { name: MAGIC.name });
     }
-    Ok(Step::Px(Px { code: body.to_owned(), args }))
+    Ok(body.to_owned())
 }
 
 fn args(line: &str) -> Result<PxArgs, UsageError> {
@@ -94,14 +118,7 @@ fn args(line: &str) -> Result<PxArgs, UsageError> {
     if !read.words.is_empty() {
         return Err(spare_words(line, &read.words));
     }
-    let mut args = PxArgs::default();
-    for given in read.given {
-        match given.spec.long {
-            "targets" => args.targets = Some(given.value.parse()?),
-            flag => args.block = Some(flag == "block"),
-        }
-    }
-    Ok(args)
+    x::read_all("%%px", read)
 }
 
 /// Words that are no options are targets without their option, or code on the wrong line.
@@ -143,10 +160,11 @@ mod tests {
 
     /// `targets block code`, or the error's text.
     fn show(line: &str, cell: Option<&str>) -> String {
-        match parse_call("px", line, cell) {
+        match parse_call("px", line, cell, &[]) {
             Ok(Step::Px(px)) => {
-                let targets = px.args.targets.map_or_else(|| "-".to_owned(), |targets| targets.to_string());
-                let block = match px.args.block {
+                let targets =
+                    px.args.config.targets.map_or_else(|| "-".to_owned(), |targets| targets.to_string());
+                let block = match px.args.config.block {
                     None => "-",
                     Some(true) => "block",
                     Some(false) => "noblock",
@@ -214,7 +232,7 @@ mod tests {
     #[test]
     fn misuse_of_the_cell_magic_says_what_was_meant() {
         let body = Some("f()\n");
-        let options = "Options of `%%px`: -t/--targets, -b/--block, -a/--noblock";
+        let options = crate::options::options("%%px", super::OPTIONS);
         for (line, cell, expect) in [
             ("", Some(" \n"), "%%px is a cell magic, but the cell body is empty. Did you mean the line magic %px (single %)?".to_owned()),
             ("--badopt", body, format!("unrecognized arguments: --badopt. {options}")),

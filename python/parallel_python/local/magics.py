@@ -1,14 +1,18 @@
 """The parallel magics as the notebook's own shell knows them: each one calls the kernel.
 
 What the words after a magic mean is decided in the kernel, by the same code that runs whole parallel cells.
+
+**Invariant**: every set of magics that is active is one `ParallelMagics` object, of which the entries in
+IPython's magics manager are bound methods.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from types import MethodType
+from typing import Any, TypeVar
 
 from IPython.core.error import UsageError
 from IPython.core.magic import MAGIC_NO_VAR_EXPAND_ATTR
@@ -18,8 +22,8 @@ from .session import header_bytes
 
 F = TypeVar("F", bound=Callable[..., None])
 
-# name, whether there is a line magic, whether there is a cell magic, help
-Spec = tuple[str, bool, bool, str]
+# name, whether there is a line magic, whether there is a cell magic, whether sets with a suffix have it, help
+Spec = tuple[str, bool, bool, bool, str]
 
 # All that follows is code for the engines: `{x}` and `$x` in it are the user's.
 TAKEN_AS_TYPED = {"px"}
@@ -35,6 +39,61 @@ class RemoteError(Exception):
         return self.remote_traceback
 
 
+class LocalRunError(Exception):
+    """The notebook's own run of a ``%%px --local`` cell failed, and has been shown."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"\x1b[0;31mLocalRunError\x1b[0m: {self}"]
+
+
+class ParallelMagics:
+    """The magics of one set: ``%px`` and its kin, or ``%px_x`` and its kin.
+
+    Attributes
+    ----------
+    view : DirectView or None
+        The view that was activated; None for the magics as they are when the kernel starts.
+    suffix : str
+        What its magics' names end in.
+    """
+
+    def __init__(self, kernel: LocalKernel, suffix: str = "", view: Any = None) -> None:
+        self.kernel = kernel
+        self.suffix = suffix
+        self.view = view
+
+    def call(self, name: str, line: str, cell: str | None) -> None:
+        """Have the kernel run a magic, and wait until all that it shows has been shown."""
+        sys.stdout.flush()
+        link = self.kernel.session.link
+        parent = header_bytes(self.kernel.get_parent("shell"))
+        how, *details = link.call(name, line, cell, parent)
+        failed_here = False
+        if how == "here":
+            result = self.kernel.shell.run_cell(cell)
+            failed_here = not result.success
+            sys.stdout.flush()
+            how, *details = link.resume(details[0])
+        if how == "failed":
+            ename, evalue, traceback = details
+            error = _remote_class(ename)(evalue)
+            error.remote_traceback = traceback
+            raise error
+        if how == "usage":
+            raise UsageError(details[0])
+        if how == "interrupted":
+            raise KeyboardInterrupt
+        if failed_here:
+            raise LocalRunError("the cell failed in the notebook's own Python; its error is shown above")
+
+
+class _Registry:
+    """What the kernel said its magics are; there is one shell, and so one of these."""
+
+    kernel: LocalKernel | None = None
+    specs: Sequence[Spec] = ()
+
+
 def register(kernel: LocalKernel, specs: list[Spec]) -> None:
     """Make the kernel's magics known to the shell.
 
@@ -45,50 +104,72 @@ def register(kernel: LocalKernel, specs: list[Spec]) -> None:
     specs : list of tuple
         As the kernel sent them.
     """
-    manager = kernel.shell.magics_manager
-    for name, has_line, has_cell, text in specs:
+    _Registry.kernel, _Registry.specs = kernel, specs
+    _register(ParallelMagics(kernel), specs)
+
+
+def activate(view: Any, targets: str, block: bool, suffix: str = "") -> ParallelMagics | None:
+    """Let a view take over a set of magics, or make it one: what ``view.activate(suffix)`` does.
+
+    Parameters
+    ----------
+    view : DirectView
+        The view, to be found again as ``magics_manager.magics["cell"]["px"].__self__.view``.
+    targets : str
+        Its targets, as they can be typed after ``--targets``: ``"all"``, ``"0"``, ``"[0, 2]"``.
+    block : bool
+        Whether its cells wait for the engines.
+    suffix : str
+        What the magics' names end in; empty for ``%px`` itself.
+
+    Returns
+    -------
+    ParallelMagics or None
+        None where this is not the notebook's own Python.
+    """
+    kernel = _Registry.kernel
+    if kernel is None:
+        return None
+    if not f"_{suffix}".isidentifier():
+        raise ValueError(
+            f"the suffix {suffix!r} cannot end the name of a magic: write letters, digits and `_`"
+        )
+    kernel.session.link.activate(suffix, targets, block)
+    magics = ParallelMagics(kernel, suffix, view)
+    _register(magics, [spec for spec in _Registry.specs if spec[3] or not suffix])
+    return magics
+
+
+def _register(magics: ParallelMagics, specs: list[Spec]) -> None:
+    manager = magics.kernel.shell.magics_manager
+    for name, has_line, has_cell, _, text in specs:
+        full = name + magics.suffix
         if has_line:
-            manager.register_function(_line_magic(kernel, name, text), "line", name)
+            manager.register_function(_line_magic(magics, name, full, text), "line", full)
         if has_cell:
-            manager.register_function(_cell_magic(kernel, name, text), "cell", name)
+            manager.register_function(_cell_magic(magics, full, text), "cell", full)
 
 
-def _line_magic(kernel: LocalKernel, name: str, text: str) -> Callable[[str], None]:
-    def line_magic(line: str) -> None:
-        _call(kernel, name, line, None)
+def _line_magic(magics: ParallelMagics, name: str, full: str, text: str) -> Callable[[str], None]:
+    def line_magic(self: ParallelMagics, line: str) -> None:
+        self.call(full, line, None)
 
     if name in TAKEN_AS_TYPED:
         setattr(line_magic, MAGIC_NO_VAR_EXPAND_ATTR, True)
-    return _named(line_magic, name, text)
+    return MethodType(_named(line_magic, full, text), magics)
 
 
-def _cell_magic(kernel: LocalKernel, name: str, text: str) -> Callable[[str, str], None]:
-    def cell_magic(line: str, cell: str) -> None:
-        _call(kernel, name, line, cell)
+def _cell_magic(magics: ParallelMagics, full: str, text: str) -> Callable[[str, str], None]:
+    def cell_magic(self: ParallelMagics, line: str, cell: str) -> None:
+        self.call(full, line, cell)
 
-    return _named(cell_magic, name, text)
+    return MethodType(_named(cell_magic, full, text), magics)
 
 
 def _named(function: F, name: str, text: str) -> F:
     function.__name__ = function.__qualname__ = name
     function.__doc__ = text
     return function
-
-
-def _call(kernel: LocalKernel, name: str, line: str, cell: str | None) -> None:
-    """Have the kernel run a magic, and wait until all that it shows has been shown."""
-    sys.stdout.flush()
-    parent = header_bytes(kernel.get_parent("shell"))
-    how, *details = kernel.session.link.call(name, line, cell, parent)
-    if how == "failed":
-        ename, evalue, traceback = details
-        error = _remote_class(ename)(evalue)
-        error.remote_traceback = traceback
-        raise error
-    if how == "usage":
-        raise UsageError(details[0])
-    if how == "interrupted":
-        raise KeyboardInterrupt
 
 
 @lru_cache(maxsize=256)

@@ -110,7 +110,7 @@ proptest! {
             let other = |text: &str| text.starts_with('*') || text.starts_with('=');
             let written = spoken.iter().filter(|(_, text)| other(text)).count();
             let shown = pieces.iter().filter(|piece| match piece {
-                Piece::Publish { rank: of, .. } | Piece::Result { rank: of, .. } => *of == rank,
+                Piece::Publish { ranks, .. } | Piece::Result { ranks, .. } => *ranks == [rank],
                 Piece::Stream { .. } => false,
             });
             prop_assert_eq!(shown.count(), written);
