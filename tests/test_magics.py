@@ -288,7 +288,7 @@ def test_1_47_an_interrupt_is_an_error_and_says_what_was_sent(nb: Notebook) -> N
 def test_1_52_engines_are_full_shells(nb: Notebook) -> None:
     assert nb.ok("%px !echo hi").stdout == lines("hi")
     code = "%%px\n%matplotlib inline\n%timeit -q -n1 -r1 pass\nprint('magics')"
-    assert nb.ok(code).stdout == lines("magics")
+    assert sorted(nb.ok(code).stdout.splitlines()) == lines("magics").splitlines()
     nb.ok("%px 6*7")
     assert nb.ok("%px print(_, 42 in Out.values())").stdout == lines("42 True")
 
