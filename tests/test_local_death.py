@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from notebook import Notebook, lines
@@ -20,20 +22,31 @@ def test_the_cell_says_how_and_where_and_the_next_one_runs(nb: Notebook, how: st
     death, words = DEATHS[how]
     nb.ok("%px kept = 'kept'")
     nb.ok("mine = 1")
-    before = nb.ok("import os; os.getpid()").results
+    before = nb.ok("import os; os.getpid()")
     cell = nb.run(f"def fatal():\n    print('last words', flush=True)\n    {death}\n\nfatal()", timeout=30)
     assert cell.status == "error"
     assert cell.reply["content"]["ename"] == "LocalProcessError"
-    assert words in cell.error
+    # What killed it may have left it no time for a word: the statement is known all the same.
+    assert f"{words} in line 5 of cell {before.count + 1}: `fatal()`." in cell.error
     assert cell.stdout == "last words\n"
     if how != "killed":
         assert "line 3 in fatal" in cell.error, cell.error
     # A new one, whose count goes on; the engines are untouched.
     after = nb.ok("import os; os.getpid()")
-    assert after.results != before
-    assert after.count == cell.reply["content"].get("execution_count", after.count - 1) + 1
+    assert after.results != before.results
+    assert cell.reply["content"]["execution_count"] == before.count + 1
+    assert after.count == before.count + 2
+    assert nb.ok("In[-3]").results == [repr(cell.code)]
     assert nb.fails("mine").reply["content"]["ename"] == "NameError"
     assert nb.ok("%px print(kept)").stdout == lines("kept")
+
+
+def test_the_place_is_the_cells_own(nb: Notebook, tmp_path: Path) -> None:
+    """Neither code that the cell runs elsewhere nor a statement that is over counts."""
+    script = tmp_path / "script.py"
+    script.write_text("a = 1\n" * 20 + "import os; os.kill(os.getpid(), 9)\n")
+    cell = nb.run(f"\n\nx = 1\nfor _ in range(3):\n    %run {script}\n")
+    assert f"in line 2 of cell {cell.count}: `for _ in range(3):`" in cell.error
 
 
 def test_cells_behind_the_dying_one_are_aborted(nb: Notebook) -> None:

@@ -20,6 +20,7 @@ mod inbox;
 mod interrupt;
 mod link;
 mod outgoing;
+mod place;
 mod reader;
 pub(crate) mod wait;
 

@@ -7,7 +7,7 @@
 //! ([messaging, "Kernel status"](https://jupyter-client.readthedocs.io/en/stable/messaging.html#kernel-status))
 
 use fabric::message::Json;
-use fabric::message::local::Message;
+use fabric::message::local::{Channel, Message};
 use serde_json::{Value, json};
 
 use crate::compose::Composer;
@@ -58,6 +58,12 @@ impl Request {
             reply.identities.clone_from(&self.message.identities);
             out.push(Effect::Send(reply));
         }
+    }
+
+    /// Whether it came on the control channel.
+    #[must_use]
+    pub fn is_on_control(&self) -> bool {
+        self.message.channel == Channel::Control
     }
 
     /// Takes note that the local process's reply was relayed.

@@ -16,6 +16,7 @@ use super::calls::Calls;
 use super::inbox::{Inbox, Item, Queue, parts};
 use super::interrupt::Interrupt;
 use super::outgoing::Outgoing;
+use super::place::Place;
 use super::reader::{self, Routes, Setup};
 use super::wait::{MainThread, wait_for};
 use crate::capture::Capture;
@@ -39,6 +40,7 @@ pub(super) struct Link {
     tag: Mutex<Tag>,
     routes: Arc<Routes>,
     setup: Mutex<Receiver<Setup>>,
+    place: Place,
     main: Arc<MainThread>,
 }
 
@@ -65,6 +67,7 @@ impl Link {
         let outgoing = Arc::new(Outgoing::new(file));
         let sink = Arc::clone(&outgoing);
         let tag = Tag::from([]);
+        let place = Place::find();
         let capture = Capture::start(
             Arc::clone(&tag),
             Box::new(move |tag: &Tag, name, text| {
@@ -75,7 +78,7 @@ impl Link {
         )?;
         let main = MainThread::new()?;
         let (tag, setup) = (Mutex::new(tag), Mutex::new(setup));
-        Ok(Link { file, outgoing, capture, tag, routes, setup, main })
+        Ok(Link { file, outgoing, capture, tag, routes, setup, place, main })
     }
 
     /// Waits for the kernel's first message: session id, connection file and magics.
@@ -255,6 +258,11 @@ impl Link {
     /// Closes the inbox of a subshell: messages for it count as astray from here on.
     fn close_subshell(&self, id: &str) {
         self.routes.subshells().remove(id);
+    }
+
+    /// Notes that the statement at this line of the cell begins, or with 0 that it has ended.
+    fn mark_line(&self, line: u32) {
+        self.place.mark(line);
     }
 
     /// User code begins in the main thread; tells whether it has been interrupted already.

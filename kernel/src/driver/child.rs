@@ -1,6 +1,7 @@
 //! Starting a process of ours that speaks frames on its standard input, a socket pair: nobody else
 //! can connect to it, and its end of file says that this process is gone.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -25,16 +26,21 @@ pub(super) fn beside(name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Starts `program` with its standard input as a link.
+/// Starts `program` with its standard input as a link, and `output` in place of our standard output.
 ///
 /// # Errors
 /// When it cannot be started.
-pub(super) fn spawn(program: &Path, arguments: &[&str]) -> anyhow::Result<(Child, Link, Reader)> {
+pub(super) fn spawn(
+    program: &Path,
+    arguments: &[&str],
+    output: Option<OwnedFd>,
+) -> anyhow::Result<(Child, Link, Reader)> {
     let (ours, theirs) = StdStream::pair()?;
     ours.set_nonblocking(true)?;
     let child = Command::new(program)
         .args(arguments)
-        .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(output.map_or_else(Stdio::inherit, Stdio::from))
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start `{}`", program.display()))?;

@@ -146,7 +146,7 @@ async fn launch(
     let engine = child::beside("parallel-python-engine")?;
     let program =
         [engine.to_string_lossy().as_ref(), "rank", "--config", &config.to_string_lossy()].map(str::to_owned);
-    let (process, launcher, reader) = child::spawn(&engine, &["launcher"])?;
+    let (process, launcher, reader) = child::spawn(&engine, &["launcher"], None)?;
     launcher.send(&ToLauncher::Start {
         command: mpi.launch(size, &program),
         set: environment,

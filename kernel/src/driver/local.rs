@@ -7,6 +7,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::child;
 use super::link::{Link, Reader};
+use super::place::Place;
 use super::python::Python;
 use crate::backlog::Backlog;
 use crate::session::Event;
@@ -33,10 +34,11 @@ impl LocalProcess {
         if let Some(libpython) = &libpython {
             arguments.extend(["--libpython", libpython]);
         }
-        let (process, link, reader) = child::spawn(&engine, &arguments)?;
+        let (place, theirs) = Place::new()?;
+        let (process, link, reader) = child::spawn(&engine, &arguments, Some(theirs))?;
         link.send(setup);
         self.link = Some(link);
-        tokio::spawn(listen(process, reader, events.clone(), Arc::clone(backlog)));
+        tokio::spawn(listen(process, place, reader, events.clone(), Arc::clone(backlog)));
         Ok(())
     }
 
@@ -51,6 +53,7 @@ impl LocalProcess {
 /// Passes on all it says, and then how it ended: in this order, so that its last output is not lost.
 async fn listen(
     process: tokio::process::Child,
+    place: Place,
     mut reader: Reader,
     events: Sender<Event>,
     backlog: Arc<Backlog>,
@@ -73,7 +76,7 @@ async fn listen(
         }
     }
     let (how, last_words) = ending.await.unwrap_or_default();
-    drop(events.send(Event::LocalGone { how, last_words }).await);
+    drop(events.send(Event::LocalGone { how, last_words, line: place.line() }).await);
 }
 
 fn is_output(said: &FromLocal) -> bool {

@@ -16,6 +16,7 @@ mod link;
 mod local;
 mod mpi;
 mod parent;
+mod place;
 mod python;
 pub(crate) mod trial;
 

@@ -22,7 +22,19 @@ impl Session {
                 let request = Request::open(incoming, &self.desk.composer, &mut self.desk.effects);
                 self.answer(request, now);
             }
-            _ => self.relay_beside(incoming),
+            _ => {
+                self.asides.push_back(incoming);
+                self.next_aside();
+            }
+        }
+    }
+
+    /// Hands on the next control request for the local process: one after the other, as they came
+    /// ([ipykernel 1412](https://github.com/ipython/ipykernel/issues/1412)).
+    pub(super) fn next_aside(&mut self) {
+        let open = self.relayed.values().any(Request::is_on_control);
+        if let Some(incoming) = (!open).then(|| self.asides.pop_front()).flatten() {
+            self.relay_beside(incoming);
         }
     }
 

@@ -9,9 +9,10 @@ use magics::Config;
 use serde_json::Value;
 
 use super::run::Run;
+use super::shell::Execute;
 use super::{Current, Effect, Session};
 use crate::clients;
-use crate::request::error_content;
+use crate::request::{Request, error_content};
 use crate::wire::Header;
 
 /// The state of the local process.
@@ -125,6 +126,7 @@ impl Session {
         self.desk.send(message);
         if control && let Some(request) = self.relayed.remove(&parent.msg_id) {
             request.close(&self.desk.composer, &mut self.desk.effects);
+            self.next_aside();
         }
     }
 
@@ -156,7 +158,7 @@ impl Session {
     }
 
     /// The local process has ended: what it was doing ends with an error, and another one is started.
-    pub(super) fn local_gone(&mut self, how: &str, last_words: &str, now: Instant) {
+    pub(super) fn local_gone(&mut self, how: &str, place: &str, last_words: &str, now: Instant) {
         self.desk.clients.leave(clients::LOCAL);
         let had_request =
             matches!(self.current, Current::Local { .. }) || self.runs.iter().any(Run::waits_for_local);
@@ -176,13 +178,14 @@ impl Session {
         let words =
             if last_words.is_empty() { String::new() } else { format!("\nIts last words:\n{last_words}") };
         let what = format!(
-            "the notebook's own Python {how}. A new one is started and its variables are gone; \
+            "the notebook's own Python {how}{place}. A new one is started and its variables are gone; \
              the engines keep theirs.{words}"
         );
-        self.fail_local_requests(&what);
+        self.fail_local_requests(&what, now);
         if works {
             self.local = Local::Starting;
             self.desk.effects.push(Effect::StartLocal);
+            self.records.go_on_from(self.next_count, now);
         } else {
             // Starting it again at once would fail again, for ever.
             self.local =
@@ -190,9 +193,31 @@ impl Session {
         }
     }
 
-    fn fail_local_requests(&mut self, what: &str) {
+    /// Says where in its cell the local process was: " in line 2 of cell 7: `f()`".
+    pub(super) fn place(&self, line: Option<usize>) -> String {
+        const LONGEST: usize = 80;
+        let Current::Local { request, .. } = &self.current else { return String::new() };
+        let (Some(Execute { code, .. }), Some(line)) = (Execute::of(request), line) else {
+            return String::new();
+        };
+        let count = self.next_count;
+        // As IPython counts: from the first line that is not empty.
+        let mut lines = code.lines().skip_while(|line| line.trim().is_empty());
+        let text = lines.nth(line - 1).unwrap_or_default().trim();
+        match text.char_indices().nth(LONGEST) {
+            _ if text.is_empty() => format!(" in line {line} of cell {count}"),
+            None => format!(" in line {line} of cell {count}: `{text}`"),
+            Some((cut, _)) => format!(" in line {line} of cell {count}: `{}…`", &text[..cut]),
+        }
+    }
+
+    fn fail_local_requests(&mut self, what: &str, now: Instant) {
         let content = error_content("LocalProcessError", what, &[format!("LocalProcessError: {what}")]);
         for (_, request) in std::mem::take(&mut self.relayed) {
+            request.finish(&content, &self.desk.composer, &mut self.desk.effects);
+        }
+        for incoming in std::mem::take(&mut self.asides) {
+            let request = Request::open(incoming, &self.desk.composer, &mut self.desk.effects);
             request.finish(&content, &self.desk.composer, &mut self.desk.effects);
         }
         self.runs.retain(|run| run.cell().is_some());
@@ -201,9 +226,16 @@ impl Session {
         }
         match std::mem::replace(&mut self.current, Current::Idle) {
             Current::Local { request, .. } => {
+                let mut content = content;
+                if let Some(execute) = Execute::of(&request) {
+                    content["execution_count"] = self.next_count.into();
+                    if execute.is_recorded() {
+                        self.records.add(execute.code, self.next_count, now);
+                        self.next_count += 1;
+                    }
+                }
                 self.publish_error(&content, request.parent().clone());
                 request.finish(&content, &self.desk.composer, &mut self.desk.effects);
-                self.next_count += 1;
                 self.abort_queue();
             }
             other => self.current = other,

@@ -68,6 +68,8 @@ pub enum Event {
         how: String,
         /// The tail of its standard error.
         last_words: String,
+        /// Which line of its cell ran, from 1.
+        line: Option<usize>,
     },
     /// Something happened to a set of engines.
     Engines {
@@ -178,6 +180,8 @@ pub struct Session {
     /// Shell requests that wait for their turn.
     queue: VecDeque<Incoming>,
     current: Current,
+    /// Control requests that wait for the one that the local process answers.
+    asides: VecDeque<Incoming>,
     /// Requests that the local process answers beside the current one, by `msg_id`.
     relayed: HashMap<String, Request>,
     runs: Vec<Run>,
@@ -223,6 +227,7 @@ impl Session {
             local: Local::Starting,
             queue: VecDeque::new(),
             current: Current::Idle,
+            asides: VecDeque::new(),
             relayed: HashMap::new(),
             runs: Vec::new(),
             background: Vec::new(),
@@ -245,7 +250,10 @@ impl Session {
         match event {
             Event::Request(incoming) => self.request(incoming, now),
             Event::Local(said) => self.local_said(said, now),
-            Event::LocalGone { how, last_words } => self.local_gone(&how, &last_words, now),
+            Event::LocalGone { how, last_words, line } => {
+                let place = self.place(line);
+                self.local_gone(&how, &place, &last_words, now);
+            }
             Event::Engines { set, event } => {
                 self.desk.cluster(|cluster, out| cluster.on(set, event, now, out))
             }

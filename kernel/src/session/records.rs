@@ -17,6 +17,7 @@ const QUIET: Duration = Duration::from_millis(300);
 /// The cells that have not been recorded yet.
 #[derive(Debug, Default)]
 pub(super) struct Records {
+    /// A record without code says only what the count is.
     waiting: Vec<ToLocal>,
     due: Option<Instant>,
 }
@@ -25,6 +26,13 @@ impl Records {
     pub(super) fn add(&mut self, code: String, count: u32, now: Instant) {
         self.waiting.push(ToLocal::Record { code, count });
         self.due.get_or_insert(now + QUIET);
+    }
+
+    /// A new local process begins: its first cell's count is `next`, even if nothing waits to be recorded.
+    pub(super) fn go_on_from(&mut self, next: u32, now: Instant) {
+        if self.waiting.is_empty() && next > 1 {
+            self.add(String::new(), next - 1, now);
+        }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {

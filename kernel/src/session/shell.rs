@@ -18,9 +18,9 @@ use crate::wire::Incoming;
 
 /// What of an `execute_request` concerns the kernel.
 #[derive(Debug, Deserialize)]
-struct Execute {
+pub(super) struct Execute {
     #[serde(default)]
-    code: String,
+    pub(super) code: String,
     #[serde(default)]
     silent: bool,
     #[serde(default = "yes")]
@@ -33,6 +33,19 @@ fn yes() -> bool {
     true
 }
 
+impl Execute {
+    /// What a request is about, if it is an `execute_request` that can be read.
+    pub(super) fn of(request: &Request) -> Option<Self> {
+        let content = &request.message().content;
+        (request.header.msg_type == "execute_request").then(|| serde_json::from_slice(content).ok()).flatten()
+    }
+
+    /// Whether the cell is in the history and counts.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.store_history && !self.silent
+    }
+}
+
 impl Session {
     /// A client's message came in.
     pub(super) fn request(&mut self, incoming: Incoming, now: Instant) {
@@ -43,8 +56,30 @@ impl Session {
             }
             // A subshell is a thread of the local process with a queue of its own.
             Channel::Shell if incoming.header.subshell_id.is_some() => self.relay_beside(incoming),
+            Channel::Shell if self.overtakes(&incoming.header.msg_type) => self.relay_beside(incoming),
             Channel::Shell => self.queue.push_back(incoming),
         }
+    }
+
+    /// Whether a shell message goes to the local process at once, past the cell that runs and those that wait.
+    ///
+    /// A cell may be awaiting a comm's message, which must not come before the comm was opened. And while the engines
+    /// run a cell the local process is free to say what it knows now; history is not among that, since what waits
+    /// will be in it.
+    fn overtakes(&self, msg_type: &str) -> bool {
+        let opens = |waiting: &Incoming| waiting.header.msg_type == "comm_open";
+        let takes = matches!(self.local, Local::Up { .. }) && self.ending.is_none();
+        takes
+            && match (msg_type, &self.current) {
+                (_, Current::Idle) => false,
+                ("comm_open", _) => self.queue.is_empty(),
+                ("comm_msg" | "comm_close", _) => !self.queue.iter().any(opens),
+                (
+                    "complete_request" | "inspect_request" | "is_complete_request" | "comm_info_request",
+                    Current::Run,
+                ) => !self.runs.iter().any(Run::waits_for_local),
+                _ => false,
+            }
     }
 
     /// Begins with the next shell request if nothing keeps it waiting; true when it did.
@@ -63,7 +98,7 @@ impl Session {
     }
 
     fn execute(&mut self, request: Request) {
-        let Ok(execute) = serde_json::from_slice::<Execute>(&request.message().content) else {
+        let Some(execute) = Execute::of(&request) else {
             let wrong = "execute_request: `code` must be a string and the flags must be true or false";
             let content = error_content("ValueError", wrong, &[]);
             return request.finish(&content, &self.desk.composer, &mut self.desk.effects);
@@ -71,7 +106,7 @@ impl Session {
         match magics::parse(&execute.code, self.desk.sets.mode()) {
             Cell::Local => self.relay(request, execute.stop_on_error),
             Cell::Parallel(steps) => {
-                let stored = execute.store_history && !execute.silent;
+                let stored = execute.is_recorded();
                 if !execute.silent {
                     let input = json!({"code": execute.code, "execution_count": self.next_count});
                     let message = self.desk.composer.iopub("execute_input", request.parent(), &input);

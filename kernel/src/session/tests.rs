@@ -239,7 +239,7 @@ fn cells_behind_an_error_are_aborted_and_other_requests_are_not() {
     let mut play = Play::new(1);
     play.cell("%px 1/0");
     play.cell("%px 2");
-    play.request(Channel::Shell, "complete_request", json!({"code": ""}));
+    play.request(Channel::Shell, "history_request", json!({"code": ""}));
     let (task, _) = play.fanned_out().remove(0);
     play.said();
     play.done(task, 0, raised("ZeroDivisionError"));
@@ -344,10 +344,17 @@ fn the_death_of_the_local_process_ends_its_cell_and_starts_another() {
     let mut play = Play::new(1);
     play.cell("import os; os._exit(3)");
     play.said();
-    play.on(Event::LocalGone { how: "exited with code 3".to_owned(), last_words: String::new() });
+    play.on(Event::LocalGone {
+        how: "exited with code 3".to_owned(),
+        last_words: String::new(),
+        line: Some(1),
+    });
     let said = play.said();
     assert!(
-        said[0].starts_with("error LocalProcessError: the notebook's own Python exited with code 3"),
+        said[0].starts_with(
+            "error LocalProcessError: the notebook's own Python exited with code 3 in line 1 of cell 1: `import os; \
+             os._exit(3)`. A new one"
+        ),
         "{said:?}"
     );
     assert_eq!(said[1..], ["execute_reply error", "idle"]);
@@ -404,6 +411,61 @@ fn what_asks_for_no_reply_gets_none() {
         play.finished(&comm, 1, false);
         assert_eq!(play.said(), ["busy", "idle"], "{kind}");
     }
+}
+
+#[test]
+fn what_a_running_cell_may_wait_for_overtakes() {
+    let comm = |play: &mut Play, kind: &str| {
+        play.request(Channel::Shell, kind, json!({"comm_id": "c"}));
+        play.told_local().len()
+    };
+    let ask = |play: &mut Play, kind: &str| {
+        play.request(Channel::Shell, kind, json!({"code": ""}));
+        play.told_local().len()
+    };
+    // A local cell runs and one waits: comms that are open overtake, questions do not.
+    let mut play = Play::new(1);
+    play.cell("await reply");
+    play.cell("2");
+    play.told_local();
+    assert_eq!(comm(&mut play, "comm_msg"), 1);
+    assert_eq!(ask(&mut play, "complete_request"), 0);
+    assert_eq!(comm(&mut play, "comm_open"), 0);
+    assert_eq!(comm(&mut play, "comm_msg"), 0, "not before it is open");
+
+    // The engines run a cell: the local process is free to answer.
+    let mut play = Play::new(1);
+    play.cell("%px 1");
+    play.cell("2");
+    for kind in
+        ["complete_request", "inspect_request", "is_complete_request", "comm_info_request", "comm_msg"]
+    {
+        assert_eq!(ask(&mut play, kind), 1, "{kind}");
+    }
+    assert_eq!(ask(&mut play, "history_request"), 0, "what runs will be in it");
+}
+
+#[test]
+fn control_requests_for_python_are_answered_one_after_the_other() {
+    let mut play = Play::new(0);
+    let first = play.request(Channel::Control, "debug_request", json!({}));
+    play.request(Channel::Control, "usage_request", json!({}));
+    assert_eq!(play.told_local().len(), 1);
+    play.said();
+    play.request(Channel::Control, "kernel_info_request", json!({}));
+    assert_eq!(play.said(), ["busy", "kernel_info_reply ok", "idle"], "the kernel itself is never busy");
+    let reply = Message {
+        channel: Channel::Control,
+        identities: vec![text("client")],
+        header: text(r#"{"msg_id": "r", "msg_type": "debug_reply"}"#),
+        parent: text(&json!({"msg_id": first, "msg_type": "debug_request"}).to_string()),
+        metadata: text("{}"),
+        content: text(r#"{"status": "ok"}"#),
+        buffers: vec![],
+    };
+    play.on(Event::Local(FromLocal::Message(reply)));
+    assert_eq!(play.told_local().len(), 1);
+    assert_eq!(play.said(), ["debug_reply ok", "idle", "busy"]);
 }
 
 impl Play {

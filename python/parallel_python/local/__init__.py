@@ -25,6 +25,7 @@ file                      what it is
 ``magics``                the parallel magics, which call the kernel
 ``results``               results of parallel cells that did not wait
 ``history``               cells that ran on the engines, in this shell's history
+``place``                 which line of the cell runs, for when this process is killed
 ``subshells``             threads that run cells beside the main shell
 ``debugger``              ipykernel's debugger, loaded when somebody debugs
 ``debugging``             what ipykernel's debugger needs of sockets

@@ -31,6 +31,7 @@ from .debugging import DebugpyStream, DebugShell
 from .history import record, write_beside
 from .kernel import LocalKernel, Request
 from .magics import Spec, register
+from .place import note_statements
 from .results import bind
 from .session import RustSession
 from .stream import OutStream
@@ -153,6 +154,7 @@ class LocalApp(IPKernelApp):
             user_ns=self.user_ns,
         )
         write_beside(self.kernel.shell.history_manager)
+        note_statements(self.kernel.shell, self.link)
         self.kernel.record_ports({f"{name}_port": port for name, port in self._ports.items()})
         self.shell_channel_thread.serve_with(self.kernel)
         self.displayhook.get_execution_count = lambda: self.kernel.execution_count

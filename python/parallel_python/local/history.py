@@ -21,7 +21,7 @@ def record(shell: InteractiveShell, code: str, count: int) -> None:
     shell : InteractiveShell
         The notebook's own shell.
     code : str
-        The cell as it was typed.
+        The cell as it was typed; empty for one of which only the count is known.
     count : int
         Its execution count; the next cell's is one more.
     """
@@ -34,7 +34,11 @@ def record(shell: InteractiveShell, code: str, count: int) -> None:
     # Counts that nobody recorded (a process that was replaced) must not shift `In`.
     for hist in (history.input_hist_parsed, history.input_hist_raw):
         hist.extend([""] * (count - len(hist)))
-    history.store_inputs(count, transformed, code)
+    if code:
+        history.store_inputs(count, transformed, code)
+    else:
+        history.input_hist_parsed.append("")
+        history.input_hist_raw.append("")
     shell.execution_count = count + 1
 
 

@@ -56,6 +56,7 @@ LEANED_ON: dict[str, tuple[str, ...]] = {
         "HistoryManager._writeout_output_cache",
         "HistoryManager.writeout_cache",
     ),
+    "IPython.core.interactiveshell": ("InteractiveShell.run_code",),
     "IPython.core.magic": ("MAGIC_NO_VAR_EXPAND_ATTR",),
 }
 
