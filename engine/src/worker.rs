@@ -17,6 +17,7 @@
 
 use pyo3::prelude::*;
 
+mod answers;
 mod engine;
 mod guard;
 mod host;

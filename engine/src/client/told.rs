@@ -109,6 +109,8 @@ fn report<'py>(py: Python<'py>, name: &str, rank: Rank, event: &Event) -> PyResu
         Event::Payload { content } => ("payload", name, rank, bytes(content)).into_pyobject(py),
         Event::Value { payload } => value(py, "value", name, rank, payload),
         Event::Data { payload } => value(py, "data", name, rank, payload),
+        // The kernel puts it to the person at the notebook, and tells no client.
+        Event::Ask { prompt, .. } => ("ask", name, rank, prompt).into_pyobject(py),
         Event::Done { outcome, count, started, completed } => {
             let outcome = match outcome {
                 Outcome::Ok => "ok".into_pyobject(py)?.into_any(),

@@ -18,7 +18,7 @@ use fabric::message::task::{TaskId, Work};
 use fabric::message::{BUILD, Buffer, Json};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use super::link::Link;
 use super::queue::{Queue, Turn};
@@ -133,8 +133,8 @@ impl Engine {
         self.link.hello(&hello).map_err(|error| PyRuntimeError::new_err(error.to_string()))
     }
 
-    /// Waits for the next task: `(id, "execute", code, store_history)` or `(id, "apply", pickle, buffers)`, or
-    /// None when the engine is to quit.
+    /// Waits for the next task: `(id, "execute", code, store_history)`, `(id, "apply", pickle, buffers)` or
+    /// `(id, "comm", header, content, metadata, buffers)`; None when the engine is to quit.
     fn next_task<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let Some((id, work)) = py.detach(|| self.wait_for_task()) else { return Ok(None) };
         let tuple = match work {
@@ -144,6 +144,11 @@ impl Engine {
             Work::Apply { payload } => {
                 let (pickle, buffers) = payload::to_python(py, &payload)?;
                 (id, "apply", pickle, buffers).into_pyobject(py)?
+            }
+            Work::Comm { header, content, metadata, buffers } => {
+                let bytes = |part: &Buffer| PyBytes::new(py, part);
+                let buffers = PyList::new(py, buffers.iter().map(bytes))?;
+                (id, "comm", bytes(&header), bytes(&content), bytes(&metadata), buffers).into_pyobject(py)?
             }
         };
         Ok(Some(tuple))
@@ -242,6 +247,20 @@ impl Engine {
     /// A cell failed: the cells that wait behind it are not run.
     fn abort_cells(&self) {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_cells(&self.link.ledger);
+    }
+
+    /// Asks the person at the notebook for a line of text and waits for it: `(True, the text)`, or `(False, why
+    /// nobody can be asked)`. An interrupt ends the wait.
+    fn ask(&self, py: Python<'_>, prompt: String, password: bool) -> PyResult<(bool, String)> {
+        if self.capture.get().is_none() {
+            return Ok((false, "an engine that starts cannot ask for input".to_owned()));
+        }
+        let question = self.link.answers.begin()?;
+        self.report(py, Event::Ask { question, prompt, password })?;
+        Ok(match self.link.answers.wait(py, question)? {
+            Ok(text) => (true, text),
+            Err(why) => (false, why),
+        })
     }
 
     /// Reports the end of the task, after everything that it wrote. `raised` is `(ename, evalue, traceback)`.

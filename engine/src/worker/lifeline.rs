@@ -27,7 +27,11 @@ pub(super) fn listen(
     let mut frames = Frames::default();
     while let Ok(Some(message)) = frames.read(&mut lifeline) {
         match message {
-            ToWorker::Interrupt { task } => link.guard.interrupt(task),
+            ToWorker::Interrupt { task } => {
+                link.guard.interrupt(task);
+                link.answers.look();
+            }
+            ToWorker::Input { question, answer } => link.answers.give(question, answer),
             // A kernel that has gone is noticed by the next read.
             ToWorker::Status => drop(link.send(&FromWorker::Status(link.status()))),
             ToWorker::Stack => answer_with_stack(link, stack),

@@ -18,6 +18,7 @@ use fabric::message::report::{Event, Outcome, Report};
 use fabric::message::task::TaskId;
 use fabric::transport::FabricError;
 
+use super::answers::Answers;
 use super::guard::Guard;
 use super::host;
 use super::queue::Ledger;
@@ -34,6 +35,7 @@ pub(super) struct Link {
     reported: Mutex<BTreeSet<u32>>,
     pub(super) guard: Guard,
     pub(super) ledger: Ledger,
+    pub(super) answers: Answers,
 }
 
 impl Link {
@@ -47,6 +49,7 @@ impl Link {
             reported: Mutex::default(),
             guard: Guard::new(),
             ledger: Ledger::default(),
+            answers: Answers::default(),
         }
     }
 

@@ -114,6 +114,13 @@ pub enum ToWorker {
         /// Their descriptors in the worker.
         descriptors: Vec<u32>,
     },
+    /// The answer to an [`super::report::Event::Ask`].
+    Input {
+        /// The engine's number for the question.
+        question: u64,
+        /// What was typed, or why nobody can be asked.
+        answer: Result<String, String>,
+    },
     /// Finalise MPI and end.
     Quit,
 }

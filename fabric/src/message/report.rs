@@ -59,6 +59,16 @@ pub enum Event {
         /// A pickled dictionary.
         payload: Payload,
     },
+    /// Code waits for a line of text from the person at the notebook; the answer comes by lifeline
+    /// ([`super::lifeline::ToWorker::Input`]).
+    Ask {
+        /// The engine's own number for the question.
+        question: u64,
+        /// What to show.
+        prompt: String,
+        /// Whether what is typed must not be seen.
+        password: bool,
+    },
     /// The task is over; nothing of it follows but late output of threads and children.
     Done {
         /// How it ended.

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::Rank;
 use super::payload::Payload;
 use super::report::Report;
+use super::{Buffer, Json, Rank};
 
 /// Names one task for the life of a kernel; never used twice, never 0.
 pub type TaskId = u64;
@@ -35,6 +35,17 @@ pub enum Work {
     Apply {
         /// The pickled call.
         payload: Payload,
+    },
+    /// Hand a frontend's message to the widget, or other comm, that it is for.
+    Comm {
+        /// The message's header, a JSON object: `comm_msg` or `comm_close`.
+        header: Json,
+        /// Its content, a JSON object.
+        content: Json,
+        /// Its metadata, a JSON object.
+        metadata: Json,
+        /// Its buffers.
+        buffers: Vec<Buffer>,
     },
 }
 

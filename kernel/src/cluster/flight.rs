@@ -102,6 +102,19 @@ impl Cluster {
         }
     }
 
+    /// Gives an engine the answer to what code on it asked ([`Happened::Ask`]).
+    pub fn answer(&mut self, rank: Rank, question: u64, answer: Result<String, String>, out: &mut Output) {
+        if let Some(engine) = self.engines.get(&rank).filter(|engine| engine.lives()) {
+            out.effects.push(Effect::Worker(engine.link, ToWorker::Input { question, answer }));
+        }
+    }
+
+    /// The targets of a task that have not ended it.
+    #[must_use]
+    pub fn waiting(&self, task: TaskId) -> usize {
+        self.flights.get(&task).map_or(0, |flight| flight.waiting.len())
+    }
+
     pub(super) fn report(&mut self, rank: Rank, report: Report, out: &mut Output) {
         let Report { task, event } = report;
         let done = matches!(event, Happened::Done { .. });

@@ -132,7 +132,7 @@ impl Merge {
                     voice.publish(piece);
                 }
             }
-            Event::Payload { .. } | Event::Value { .. } | Event::Data { .. } => {}
+            Event::Payload { .. } | Event::Value { .. } | Event::Data { .. } | Event::Ask { .. } => {}
             Event::Done { .. } => return self.end(rank, now),
         }
         self.held = self.held + voice.held() - before;
@@ -144,10 +144,18 @@ impl Merge {
         self.end(rank, now)
     }
 
+    /// Gives everything that is held, and ends the last line: somebody is about to be asked something, and
+    /// frontends show question and answer among the output.
+    pub fn give_all(&mut self, now: Instant) -> Vec<Piece> {
+        let mut pieces = self.flush(now, true);
+        self.wire.begin_anew(&mut pieces);
+        pieces
+    }
+
     /// Gives what is to be shown at `now`, when [`Merge::deadline`] has come.
     pub fn tick(&mut self, now: Instant) -> Vec<Piece> {
         match self.deadline() {
-            Some(deadline) if deadline <= now => self.flush(now),
+            Some(deadline) if deadline <= now => self.flush(now, false),
             _ => Vec::new(),
         }
     }
@@ -180,20 +188,20 @@ impl Merge {
     /// Decides when what `rank` just said goes out, which may be now.
     fn heard(&mut self, rank: Rank, now: Instant) -> Vec<Piece> {
         if self.running == 0 || self.held > MOST_HELD {
-            return self.flush(now);
+            return self.flush(now, false);
         }
         if self.flush_at.is_none() && self.voices.get(&rank).is_some_and(Voice::is_ready) {
             self.flush_at = Some(self.opens.max(now + WINDOW));
         }
         match self.flush_at {
-            Some(at) if at <= now => self.flush(now),
+            Some(at) if at <= now => self.flush(now, false),
             _ => Vec::new(),
         }
     }
 
     /// Everything that is ready, by rank.
-    fn flush(&mut self, now: Instant) -> Vec<Piece> {
-        let everything = self.running == 0 || self.held > MOST_HELD;
+    fn flush(&mut self, now: Instant, all: bool) -> Vec<Piece> {
+        let everything = all || self.running == 0 || self.held > MOST_HELD;
         let mut pieces = Vec::new();
         for (rank, voice) in &mut self.voices {
             // A line that is nearly due goes with the others, so that lines of the same moment

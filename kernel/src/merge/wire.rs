@@ -53,11 +53,18 @@ impl Wire {
         }
     }
 
-    /// Sends anything else.
+    /// Sends anything else. What nobody sees (widgets' messages) comes between no two lines.
     pub(super) fn publish(&mut self, piece: Piece, pieces: &mut Vec<Piece>) {
+        if !matches!(&piece, Piece::Publish { msg_type, .. } if msg_type.starts_with("comm_")) {
+            self.begin_anew(pieces);
+        }
+        pieces.push(piece);
+    }
+
+    /// Something else comes: what follows is a block of its own.
+    pub(super) fn begin_anew(&mut self, pieces: &mut Vec<Piece>) {
         self.end_line(pieces);
         self.last = None;
-        pieces.push(piece);
     }
 
     /// Ends the last line, where it has no newline.

@@ -63,6 +63,10 @@ impl Session {
         for run in &mut self.runs {
             run.interrupt(&mut self.desk, now);
         }
+        for task in self.comms.tasks_mut() {
+            task.interrupt(&mut self.desk, now);
+        }
+        self.questions.give_up();
         let local_runs = match self.current {
             Current::Local { .. } => self.runs.iter().all(super::run::Run::waits_for_local),
             Current::Run => self.runs.iter().any(super::run::Run::waits_for_local),

@@ -97,7 +97,7 @@ impl Session {
     }
 
     /// A message of the local process goes out; if it is a reply, its request has been answered.
-    fn pass_on(&mut self, message: Message) {
+    fn pass_on(&mut self, mut message: Message) {
         let answers = matches!(message.channel, Channel::Shell | Channel::Control);
         let parent: Header = match serde_json::from_slice(&message.parent) {
             Ok(parent) => parent,
@@ -113,6 +113,10 @@ impl Session {
             return;
         }
         if answers {
+            if header_type(&message) == "comm_info_reply" {
+                let asked = self.local_request(&parent.msg_id).map(Request::content).unwrap_or_default();
+                self.comms.add_to(&mut message, &asked);
+            }
             if let Current::Local { request, .. } = &mut self.current
                 && request.header.msg_id == parent.msg_id
             {
@@ -127,6 +131,14 @@ impl Session {
         if control && let Some(request) = self.relayed.remove(&parent.msg_id) {
             request.close(&self.desk.composer, &mut self.desk.effects);
             self.next_aside();
+        }
+    }
+
+    /// A request that the local process has.
+    fn local_request(&self, msg_id: &str) -> Option<&Request> {
+        match &self.current {
+            Current::Local { request, .. } if request.header.msg_id == msg_id => Some(request),
+            _ => self.relayed.get(msg_id),
         }
     }
 

@@ -13,12 +13,15 @@
 //! | `plan` | a cell's options and the defaults, put together |
 //! | `task` | one fan-out: reports in, merged output out |
 //! | `progress` | who is done, while it takes long |
+//! | `questions` | what code on engines asks the person at the notebook |
+//! | `comms` | widgets on engines |
 //! | `finish` | the reply, or the answer to the code that called |
 //! | `failure` | many engines' errors as one |
 //! | `table` | what `%engines` shows |
 //!
 //! **Invariant**: one shell request at a time; its `idle` goes out after the last byte of the last rank.
 
+mod comms;
 mod control;
 mod eager;
 mod failure;
@@ -26,6 +29,7 @@ mod finish;
 mod local;
 mod plan;
 mod progress;
+mod questions;
 mod records;
 mod run;
 mod sets;
@@ -48,8 +52,10 @@ use crate::cluster::{self, Cluster, Notice, SetId};
 use crate::compose::Composer;
 use crate::request::Request;
 use crate::wire::Incoming;
+use comms::{Comms, Handled};
 use eager::Eager;
 use local::Local;
+use questions::Questions;
 use records::Records;
 use run::{Progress, Run};
 use sets::Sets;
@@ -187,6 +193,8 @@ pub struct Session {
     runs: Vec<Run>,
     /// Tasks whose cell did not wait for them.
     background: Vec<TaskRun>,
+    comms: Comms,
+    questions: Questions,
     next_count: u32,
     records: Records,
     ending: Option<Instant>,
@@ -231,6 +239,8 @@ impl Session {
             relayed: HashMap::new(),
             runs: Vec::new(),
             background: Vec::new(),
+            comms: Comms::default(),
+            questions: Questions::default(),
             next_count: 1,
             records: Records::default(),
             ending: None,
@@ -271,11 +281,13 @@ impl Session {
             run.tick(&mut self.desk, now);
         }
         let mut finished = std::mem::take(&mut self.desk.finished);
-        for task in self.background.iter_mut().chain(&mut finished) {
+        let tasks = self.background.iter_mut().chain(self.comms.tasks_mut());
+        for task in tasks.chain(&mut finished) {
             task.tick(&mut self.desk, now);
         }
         self.desk.finished = finished;
         self.record_due(now);
+        self.ask_next(now);
         self.settle(now)
     }
 
@@ -283,11 +295,12 @@ impl Session {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let runs = self.runs.iter().filter_map(Run::deadline);
-        let tasks = self.background.iter().chain(&self.desk.finished).filter_map(TaskRun::deadline);
-        runs.chain(tasks)
+        let tasks = self.background.iter().chain(self.comms.tasks()).chain(&self.desk.finished);
+        runs.chain(tasks.filter_map(TaskRun::deadline))
             .chain(self.desk.cluster.deadline())
             .chain(self.records.deadline())
             .chain(self.desk.eager.deadline())
+            .chain(self.questions.deadline())
             .chain(self.ending)
             .min()
     }
@@ -299,7 +312,7 @@ impl Session {
             while let Some(notice) = self.desk.notices.pop_front() {
                 self.notice(notice, now);
             }
-            let moved = self.advance_runs(now) | self.next_request(now);
+            let moved = self.advance_runs(now) | self.finish_comms() | self.next_request(now);
             if !moved && self.desk.notices.is_empty() {
                 break;
             }
@@ -314,11 +327,14 @@ impl Session {
     }
 
     fn notice(&mut self, notice: Notice, now: Instant) {
+        let Some(notice) = self.note_question(notice, now) else { return };
+        let Some(notice) = self.note_comm(notice) else { return };
         let rest = self.desk.clients(|clients, cluster, out| clients.notice(notice, cluster, now, out));
         let Some(notice) = rest else { return };
         let mut finished = std::mem::take(&mut self.desk.finished);
         let runs = self.runs.iter_mut().filter_map(Run::task_mut);
-        let mut tasks = runs.chain(&mut self.background).chain(&mut finished);
+        let comms = self.comms.handled.iter_mut().map(Handled::task_mut);
+        let mut tasks = runs.chain(&mut self.background).chain(comms).chain(&mut finished);
         match notice {
             Notice::Report { task, rank, event } => {
                 if let Some(running) = tasks.find(|running| running.id() == task) {

@@ -56,6 +56,12 @@ impl Plan {
         }
     }
 
+    /// What an engine does for a widget, whose output is shown as it comes whatever cells do with theirs.
+    pub(super) fn of_callback(sets: &Sets) -> Self {
+        let plan = Plan::of(Px::default(), sets, true);
+        Plan { stream: true, collapse: false, progress_after: None, timeout: None, ..plan }
+    }
+
     /// The line of `--verbose`.
     pub(super) fn announcement(&self, ranks: &[u32]) -> String {
         let targets = match &self.targets {

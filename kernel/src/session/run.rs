@@ -130,6 +130,13 @@ impl Run {
         }
     }
 
+    pub(super) fn task(&self) -> Option<&TaskRun> {
+        match &self.active {
+            Active::Task(task) => Some(task),
+            _ => None,
+        }
+    }
+
     pub(super) fn task_mut(&mut self) -> Option<&mut TaskRun> {
         match &mut self.active {
             Active::Task(task) => Some(task),

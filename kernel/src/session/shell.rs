@@ -49,8 +49,12 @@ impl Execute {
 impl Session {
     /// A client's message came in.
     pub(super) fn request(&mut self, incoming: Incoming, now: Instant) {
+        let Some(incoming) = self.comm_request(incoming, now) else { return };
         match incoming.message.channel {
             Channel::Control => self.control(incoming, now),
+            Channel::Stdin if self.questions.answered_by(&incoming.message) => {
+                self.question_answered(&incoming.message, now)
+            }
             Channel::Stdin | Channel::Iopub => {
                 self.tell_local(ToLocal::Message(incoming.message));
             }

@@ -67,6 +67,17 @@ impl TaskRun {
         self.task
     }
 
+    /// The header of the request that it belongs to.
+    pub(super) fn parent(&self) -> &Json {
+        &self.parent
+    }
+
+    /// Shows everything there is: somebody is about to be asked something.
+    pub(super) fn show_all(&mut self, desk: &mut Desk, now: Instant) {
+        let pieces = self.merge.as_mut().map(|merge| merge.give_all(now));
+        self.show(pieces.unwrap_or_default(), desk);
+    }
+
     /// Every engine is done with it or lost, and everything it said has been shown.
     pub(super) fn is_over(&self) -> bool {
         self.over && !self.held
@@ -104,7 +115,15 @@ impl TaskRun {
 
     /// Hands output to where it is kept until it is shown, and gives what is to be shown now.
     fn output(&mut self, rank: Rank, event: &Event, now: Instant) -> Vec<Piece> {
-        let grouped = matches!(event, Event::Publish { .. } | Event::Result { .. });
+        if let Event::Publish { msg_type, .. } = event
+            && msg_type.starts_with("comm_")
+            && self.merge.is_none()
+        {
+            // It shows nothing, and a widget does not wait until its cell is over.
+            return Piece::of(rank, event).into_iter().collect();
+        }
+        let grouped = matches!(event, Event::Publish { msg_type, .. } if !msg_type.starts_with("comm_"))
+            || matches!(event, Event::Result { .. });
         match (&mut self.merge, &mut self.gather) {
             (Some(merge), None) => merge.on(rank, event, now),
             (Some(merge), Some(_)) if !grouped => merge.on(rank, event, now),
@@ -192,6 +211,7 @@ impl TaskRun {
                         self.show_label(&ranks, desk);
                     }
                     let mut message = desk.composer.iopub(&msg_type, &self.parent, &Value::Null);
+                    let content = self.with_parent(&msg_type, content);
                     message.content = of_engine(content, &ranks, desk.composer.session());
                     message.metadata = with_engine(&metadata, &ranks);
                     message.buffers = buffers;
@@ -199,6 +219,19 @@ impl TaskRun {
                 }
             }
         }
+    }
+
+    /// An output widget on an engine says what it captures, in words that stand for this task's request.
+    fn with_parent(&self, msg_type: &str, content: Json) -> Json {
+        const PLACEHOLDER: &str = "\"parallel-python-parent\"";
+        if msg_type != "comm_msg" {
+            return content;
+        }
+        let Some(text) = std::str::from_utf8(&content).ok().filter(|text| text.contains(PLACEHOLDER)) else {
+            return content;
+        };
+        let parent: Value = serde_json::from_slice(&self.parent).unwrap_or_default();
+        Json::from(text.replace(PLACEHOLDER, &parent["msg_id"].to_string()).into_bytes())
     }
 
     /// `Out[2:7]: …` for engine 2's seventh cell. A rich result's label stands before it, because a

@@ -13,6 +13,8 @@ file                      what it is
 ``operations``            pickled calls of the client API
 ``shell``                 `EngineShell`: IPython's shell as an engine has it
 ``display``               displays and results on their way to the notebook
+``asking``                ``input()`` and the debugger: questions to the person at the notebook
+``comms``                 widgets: their messages to and from the frontend
 ``streams``               ``sys.stdout`` and ``sys.stderr``
 ``messages``              Python values as JSON
 ``processes``             ``!command``

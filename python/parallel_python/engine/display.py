@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Hook = Callable[[dict[str, Any]], "dict[str, Any] | None"]
 
 
-def _flush() -> None:
+def flush() -> None:
     """What user code has put in place of the streams may hold text back."""
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -75,7 +75,7 @@ class EnginePublisher(DisplayPublisher):
             message = hook(message)
             if message is None:
                 return
-        _flush()
+        flush()
         self.engine.publish(message["msg_type"], pack(message["content"]), b"{}", [])
 
 
@@ -98,6 +98,6 @@ class EngineDisplayHook(DisplayHook):
         """Send the value."""
         content, self._content = self._content, None
         if content is not None and content["data"]:
-            _flush()
+            flush()
             self.engine.result(self.prompt_count, pack(content))
         self._is_active = False

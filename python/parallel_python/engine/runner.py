@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from parallel_python.engine import operations
+from parallel_python.engine.comms import Message
 from parallel_python.engine.shell import EngineShell, Raised
 
 if TYPE_CHECKING:
@@ -33,7 +34,19 @@ class Runner:
                     self.execute(number, code, store_history)
                 case (number, "apply", call, buffers):
                     self.apply(number, call, buffers)
+                case (number, "comm", *parts):
+                    self.comm(number, Message(*parts))
         self.leave()
+
+    def comm(self, task: int, message: Message) -> None:
+        """Hand a message to its comm and report the end of that."""
+        started = time.time()
+        self.shell.interrupts.kept = False
+        raised, error = self.engine.run(lambda: self.shell.run_comm(message), task)
+        self.shell.interrupts.keep()
+        if error is not None:
+            raised = self.shell.describe(error)
+        self.engine.done(raised, self.shell.execution_count, started, time.time())
 
     def execute(self, task: int, code: str, store_history: bool) -> None:
         """Run a cell and report its end."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import os
 import sys
 import traceback
@@ -12,11 +11,13 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.core import page
-from IPython.core.error import StdinNotImplementedError, UsageError
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from traitlets import Instance, Type
 
 from parallel_python.engine import processes, profile, tracebacks, world
+from parallel_python.engine.asking import Asking
+from parallel_python.engine.comms import EngineComms, Message
 from parallel_python.engine.coroutines import LoopRunner
 from parallel_python.engine.display import EngineDisplayHook, EnginePublisher
 from parallel_python.engine.interrupts import INTERRUPTED, InterruptibleEvents, Interrupts
@@ -50,6 +51,7 @@ class EngineShell(InteractiveShell):
     input_transformer_manager = Instance(SparingTransformer, ())
     engine: Engine
     interrupts: Interrupts
+    comms: EngineComms
     raised: Raised | None = None
 
     def init_display_pub(self) -> None:
@@ -162,6 +164,15 @@ class EngineShell(InteractiveShell):
             return None, count
         return self.raised or self.describe(error), count
 
+    def run_comm(self, message: Message) -> Raised | None:
+        """Hand a message of the frontend to its comm, which an interrupt may end; return what it raised."""
+        self.raised = None
+        try:
+            self.comms.handle(message)
+        except (Exception, KeyboardInterrupt):
+            self.showtraceback()
+        return self.raised
+
     def describe(self, error: BaseException) -> Raised:
         """Return an exception that was not shown by IPython."""
         lines = traceback.format_exception_only(error)
@@ -192,19 +203,15 @@ def _text_of(error: BaseException) -> str:
         return f"<{type(failure).__name__} in str() of the exception>"
 
 
-def no_input(prompt: str = "") -> str:
-    """Say that nobody can answer."""
-    raise StdinNotImplementedError("engines cannot ask for input: ask in the notebook and push the answer")
-
-
 def start_shell(engine: Engine) -> EngineShell:
     """Make the engine's one shell, with everything in place for the first cell."""
     folder = profile.find()
     EngineShell.engine, EngineShell.interrupts = engine, Interrupts()
+    EngineShell.comms = EngineComms(engine, EngineShell.interrupts)
     shell = EngineShell.instance(config=profile.configuration(folder), profile_dir=profile.location(folder))
     shell.loop_runner = LoopRunner(shell)
     shell.user_ns.update(world.names(engine, shell.user_ns))
-    builtins.input = no_input
+    Asking(engine).install()
     profile.run_startup_files(shell, folder)
     shell.user_ns_hidden.update(shell.user_ns)
     engine.capture()
