@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import Any
 
 import pytest
 
@@ -47,14 +48,17 @@ def test_engines_that_ask_at_once_are_served_in_their_order(nb: Notebook) -> Non
 
 
 def test_what_was_printed_stands_above_the_question(nb: Notebook) -> None:
-    request = nb.send("%%px -t 1\nprint('one line')\nprint('and a half', end='')\ninput()", allow_stdin=True)
-    shown = ""
-    while "and a half" not in shown:
-        message = nb.client.get_iopub_msg(timeout=20)
-        shown += message["content"].get("text", "")
-    nb.client.get_stdin_msg(timeout=20)
-    nb.client.input("x")
-    assert "'x'" in nb.collect(request).results[-1]
+    """The answer is given when the text has been seen, which is before it could be shown with the rest."""
+
+    def watch(message: dict[str, Any]) -> None:
+        if "and a half" in message["content"].get("text", ""):
+            nb.client.get_stdin_msg(timeout=20)
+            nb.client.input("x")
+
+    code = "%%px -t 1\nprint('one line')\nprint('and a half', end='')\ninput()"
+    cell = nb.run(code, 20, watch, allow_stdin=True)
+    assert cell.stdout == "[stdout:1] \none line\nand a half\n"
+    assert "'x'" in cell.results[-1]
 
 
 def test_running_code_that_calls_a_magic_can_ask_through_it(nb: Notebook) -> None:

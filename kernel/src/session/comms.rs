@@ -212,3 +212,38 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comms_of_engines_are_added_to_those_that_were_asked_for() {
+        let mut comms = Comms::default();
+        for (id, target) in [("a", "jupyter.widget"), ("b", "other")] {
+            comms.open.insert(id.to_owned(), Comm { set: 1, rank: 2, target: target.to_owned() });
+        }
+        let local = r#"{"comms": {"l": {"target_name": "jupyter.widget"}}, "status": "ok"}"#;
+        for (asked, local, expected) in [
+            (json!({}), local, vec!["a", "b", "l"]),
+            (json!({"target_name": null}), local, vec!["a", "b", "l"]),
+            (json!({"target_name": "jupyter.widget"}), local, vec!["a", "l"]),
+            (json!({}), r#"{"status": "error"}"#, vec![]),
+        ] {
+            let mut reply = Message {
+                channel: Channel::Shell,
+                identities: Vec::new(),
+                header: Default::default(),
+                parent: Default::default(),
+                metadata: Default::default(),
+                content: local.as_bytes().to_vec().into(),
+                buffers: Vec::new(),
+            };
+            comms.add_to(&mut reply, &asked);
+            let content: Value = serde_json::from_slice(&reply.content).unwrap();
+            let listed: Vec<&str> =
+                content["comms"].as_object().into_iter().flatten().map(|(id, _)| id.as_str()).collect();
+            assert_eq!(listed, expected, "{asked} {local}");
+        }
+    }
+}

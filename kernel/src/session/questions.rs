@@ -221,28 +221,21 @@ fn allows_stdin(request: &Request) -> bool {
 mod tests {
     use super::*;
 
-    fn questions(turns: &[Turn]) -> Questions {
-        let mut questions = Questions::default();
-        for (task, _, rank) in turns {
-            let asker = Asker { identities: Vec::new(), parent: Json::default(), msg_id: "asked".to_owned() };
-            let question = Question { number: 1, prompt: String::new(), password: false, asker };
-            questions.add(*task, *rank, question);
-        }
-        questions
+    fn ask(questions: &mut Questions, task: TaskId, rank: Rank) {
+        let asker = Asker { identities: Vec::new(), parent: Json::default(), msg_id: "asked".to_owned() };
+        let question = Question { number: 1, prompt: String::new(), password: false, asker };
+        questions.add(task, rank, question);
     }
 
     #[test]
     fn engines_are_served_by_rank_and_second_questions_after_all_first_ones() {
-        let mut questions = questions(&[(1, 0, 2), (1, 0, 0), (1, 0, 1)]);
+        let mut questions = Questions::default();
+        for rank in [2, 0, 1] {
+            ask(&mut questions, 1, rank);
+        }
         let first = questions.waiting.pop_first().map(|(turn, _)| turn);
         assert_eq!(first, Some((1, 0, 0)));
-        let again = Question {
-            number: 2,
-            prompt: String::new(),
-            password: false,
-            asker: Asker { identities: Vec::new(), parent: Json::default(), msg_id: String::new() },
-        };
-        questions.add(1, 0, again);
+        ask(&mut questions, 1, 0);
         let order: Vec<Turn> = questions.waiting.keys().copied().collect();
         assert_eq!(order, [(1, 0, 1), (1, 0, 2), (1, 1, 0)]);
         questions.forget(1, Some(2));
@@ -254,7 +247,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_an_engines_unless_it_says_otherwise() {
-        let mut questions = questions(&[(1, 0, 0)]);
+        let mut questions = Questions::default();
+        ask(&mut questions, 1, 0);
         let reply = |parent: &str| Message {
             channel: Channel::Stdin,
             identities: Vec::new(),

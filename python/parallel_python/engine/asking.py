@@ -1,6 +1,6 @@
 """``input()``, ``getpass`` and the debugger: what code asks the person at the notebook.
 
-The kernel shows the question with the engine's number, and serves engines that ask at once one after the other.
+The kernel shows a question with its engine's number, and serves engines that ask at once one after the other.
 """
 
 from __future__ import annotations
