@@ -42,8 +42,6 @@ pub(super) struct Questions {
     asked: Option<(Turn, Question)>,
     /// How many questions each engine has asked in each task that runs.
     count: BTreeMap<(TaskId, Rank), u32>,
-    /// When the next one is to be asked.
-    due: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -52,6 +50,8 @@ struct Question {
     prompt: String,
     password: bool,
     asker: Asker,
+    /// When it need not wait any more for engines of lower ranks.
+    due: Instant,
 }
 
 /// The cell on whose behalf code asks.
@@ -65,7 +65,8 @@ struct Asker {
 
 impl Questions {
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.due.filter(|_| self.asked.is_none())
+        let due = self.waiting.values().map(|question| question.due).min();
+        due.filter(|_| self.asked.is_none())
     }
 
     /// Whether an `input_reply` is for an engine. Some frontends say what they answer, others do not.
@@ -111,9 +112,7 @@ impl Session {
             Notice::Report { task, rank, event: Event::Done { .. } } | Notice::Lost { task, rank, .. } => {
                 self.questions.forget(task, Some(rank));
                 self.questions.count.remove(&(task, rank));
-                if !self.questions.waiting.is_empty() {
-                    self.schedule(task, now);
-                }
+                self.hurry(task, now);
             }
             _ => {}
         }
@@ -135,18 +134,20 @@ impl Session {
                 self.desk.cluster(|cluster, out| cluster.answer(rank, number, answer, out));
             }
             Ok(asker) => {
-                self.questions.add(task, rank, Question { number, prompt, password, asker });
-                self.schedule(task, now);
+                let due = now + AT_ONCE;
+                self.questions.add(task, rank, Question { number, prompt, password, asker, due });
+                self.hurry(task, now);
             }
         }
     }
 
-    /// Asks now if everybody asks who could, and else in a moment.
-    fn schedule(&mut self, task: TaskId, now: Instant) {
+    /// Nobody is waited for where everybody asks who could.
+    fn hurry(&mut self, task: TaskId, now: Instant) {
         let waiting = self.questions.waiting.keys().filter(|turn| turn.0 == task).count();
-        let all_ask = waiting >= self.desk.cluster.waiting(task);
-        let until = if all_ask { now } else { now + AT_ONCE };
-        self.questions.due = Some(self.questions.due.map_or(until, |due| due.min(until)));
+        if waiting >= self.desk.cluster.waiting(task) {
+            let of_task = self.questions.waiting.iter_mut().filter(|(turn, _)| turn.0 == task);
+            of_task.for_each(|(_, question)| question.due = now);
+        }
         self.ask_next(now);
     }
 
@@ -177,10 +178,9 @@ impl Session {
 
     /// Asks the next question, if it is its time.
     pub(super) fn ask_next(&mut self, now: Instant) {
-        if self.questions.asked.is_some() || self.questions.due.is_none_or(|due| due > now) {
+        if self.questions.deadline().is_none_or(|due| due > now) {
             return;
         }
-        self.questions.due = None;
         let Some((turn, mut question)) = self.questions.waiting.pop_first() else { return };
         // What was printed before belongs above the question.
         let asking = self.runs.iter_mut().filter_map(Run::task_mut).find(|running| running.id() == turn.0);
@@ -206,10 +206,7 @@ impl Session {
         let content: Value = serde_json::from_slice(&reply.content).unwrap_or_default();
         let text = content["value"].as_str().unwrap_or_default().to_owned();
         self.desk.cluster(|cluster, out| cluster.answer(rank, question.number, Ok(text), out));
-        if !self.questions.waiting.is_empty() {
-            self.questions.due = Some(now);
-            self.ask_next(now);
-        }
+        self.ask_next(now);
     }
 }
 
@@ -223,7 +220,8 @@ mod tests {
 
     fn ask(questions: &mut Questions, task: TaskId, rank: Rank) {
         let asker = Asker { identities: Vec::new(), parent: Json::default(), msg_id: "asked".to_owned() };
-        let question = Question { number: 1, prompt: String::new(), password: false, asker };
+        let question =
+            Question { number: 1, prompt: String::new(), password: false, asker, due: Instant::now() };
         questions.add(task, rank, question);
     }
 
