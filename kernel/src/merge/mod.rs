@@ -79,7 +79,7 @@ pub enum Piece {
 
 impl Piece {
     /// What an engine displayed or gave as a value; `None` for anything else.
-    fn of(rank: Rank, event: &Event) -> Option<Self> {
+    pub fn of(rank: Rank, event: &Event) -> Option<Self> {
         match event {
             Event::Publish { msg_type, content, metadata, buffers } => Some(Piece::Publish {
                 ranks: vec![rank],
