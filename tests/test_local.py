@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from typing import Any
+
 from notebook import Notebook, descendants, wait_until_gone
 
 
@@ -15,12 +19,32 @@ def test_output_results_and_errors(nb: Notebook) -> None:
 
 
 def test_a_plain_cell_can_be_interrupted(nb: Notebook) -> None:
-    for wait in ("time.sleep(600)", "while True: pass", "await asyncio.sleep(600)"):
+    waits = (
+        "time.sleep(600)",
+        "while True: pass",
+        "await asyncio.sleep(600)",
+        # A sleep in C, which knows nothing of Python's signals.
+        "ctypes.CDLL(None).sleep(600)",
+    )
+    for wait in waits:
         cell = nb.interrupt_when(
-            f"import time, asyncio\nprint('begun', flush=True)\n{wait}", "begun", timeout=30
+            f"import time, asyncio, ctypes\nprint('begun', flush=True)\n{wait}", "begun", timeout=30
         )
         assert cell.reply["content"]["ename"] in ("KeyboardInterrupt", "CancelledError"), wait
         assert cell.seconds < 20
+    assert nb.ok("1+1").results == ["2"]
+
+
+def test_a_signal_to_the_kernel_interrupts_too(nb: Notebook) -> None:
+    def interrupt(message: dict[str, Any]) -> None:
+        if message["msg_type"] == "stream":
+            os.kill(nb.pid, signal.SIGINT)
+
+    for code in ("import time; time.sleep(600)", "%px time.sleep(600)"):
+        cell = nb.run(
+            f"print('begun', flush=True)\nif True:\n    import time\n    {code}", watch=interrupt, timeout=30
+        )
+        assert cell.reply["content"]["ename"] == "KeyboardInterrupt"
     assert nb.ok("1+1").results == ["2"]
 
 
@@ -32,6 +56,8 @@ def test_an_interrupt_reaches_the_engines_of_a_nested_px(nb: Notebook) -> None:
     ):
         cell = nb.interrupt_when(f"if True:\n    {begun}", "begun", timeout=30)
         assert cell.reply["content"]["ename"] == "KeyboardInterrupt"
+        assert "%px" not in cell.error and "run_line_magic('px'" in cell.error
+        assert "parallel_python/" not in cell.error, "only the user's own frames are shown"
         assert nb.ok("%px 1", timeout=20).status == "ok"
 
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from IPython.core.error import UsageError
 from IPython.core.magic import MAGIC_NO_VAR_EXPAND_ATTR
 
+from .interrupted import Interrupted
 from .kernel import LocalKernel
 from .session import header_bytes
 
@@ -67,7 +68,10 @@ class ParallelMagics:
         sys.stdout.flush()
         link = self.kernel.session.link
         parent = header_bytes(self.kernel.get_parent("shell"))
-        how, *details = link.call(name, line, cell, parent)
+        try:
+            how, *details = link.call(name, line, cell, parent)
+        except KeyboardInterrupt:
+            raise Interrupted from None
         failed_here = False
         if how == "here":
             result = self.kernel.shell.run_cell(cell)
@@ -82,7 +86,7 @@ class ParallelMagics:
         if how == "usage":
             raise UsageError(details[0])
         if how == "interrupted":
-            raise KeyboardInterrupt
+            raise Interrupted
         if failed_here:
             raise LocalRunError("the cell failed in the notebook's own Python; its error is shown above")
 
