@@ -13,9 +13,11 @@ from typing import Any
 
 import nbformat
 import pytest
+from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 
 from notebook import ANSI, KERNEL
+from scripted import Scripted
 
 CELLS = [
     # numpy
@@ -93,7 +95,7 @@ BY_NATURE = [
 
 
 def run(kernel: str, folder: Path) -> list[Any]:
-    """Run all cells on a kernel and return their outputs. Cells that ask are `test_input`'s."""
+    """Run all cells on a kernel and return their outputs."""
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in CELLS])
     resources = {"metadata": {"path": folder}}
     NotebookClient(book, kernel_name=kernel, timeout=60, allow_errors=True, resources=resources).execute()
@@ -130,6 +132,49 @@ def plain(value: Any) -> Any:
         for pattern, word in BY_NATURE:
             value = pattern.sub(word, value)
     return value
+
+
+# Cells that ask, and what a person answers.
+ASKING = [
+    ("name = input('name? ')\nprint('hello', name)", ["Ada"]),
+    ("import getpass\nlen(getpass.getpass('word? '))", ["secret"]),
+    ("[input(f'{i}? ') for i in range(3)]", ["a", "b", "c"]),
+    ("def f(depth):\n    return depth / 0\nf(3)", []),
+    ("%debug", ["p depth + 39", "u", "q"]),
+    ("def g(x):\n    import pdb; pdb.set_trace()\n    return 'went on'\nprint(g(5))", ["p x * 2", "c"]),
+    ("try:\n    input()\nexcept EOFError:\n    print('the end')", ["\x04"]),
+    ("6 * 7", []),
+]
+
+
+def converse(kernel: str) -> list[Any]:
+    """Run the cells that ask on a kernel; return the questions and outputs of each."""
+    manager, client = start_new_kernel(kernel_name=kernel)
+    try:
+        scripted = Scripted(client)
+        conversation = [scripted.run(code, answers) for code, answers in ASKING]
+        return [
+            (asked, together([plain(dict(output)) for output in outputs])) for asked, outputs in conversation
+        ]
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+def together(outputs: list[Any]) -> list[Any]:
+    """Return outputs with each stream in one piece: where text is cut differs, and so does its place."""
+    text = {name: "".join(part["text"] for part in outputs if part.get("name") == name) for name in STREAMS}
+    return [text, *(part for part in outputs if part["output_type"] != "stream")]
+
+
+STREAMS = ("stdout", "stderr")
+
+
+def test_cells_that_ask_do_as_on_ipykernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARALLEL_PYTHON_ENGINES", "1")
+    ours, theirs = converse(KERNEL), converse("python3")
+    for (code, _), here, there in zip(ASKING, ours, theirs, strict=True):
+        assert here == there, code
 
 
 def test_ordinary_cells_show_what_ipykernel_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
