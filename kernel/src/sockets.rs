@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use fabric::message::local::{Channel, Message};
 use futures::StreamExt;
+use rustix::fs::Mode;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use zeromq::{
     PubSocket, RepSocket, RouterSendHalf, RouterSocket, Socket, SocketEvent, SocketRecv, SocketSend,
@@ -58,6 +59,14 @@ impl Sockets {
         session: &str,
         events: &Sender<Event>,
     ) -> anyhow::Result<Self> {
+        // Over ipc the sockets are files: only their owner may connect to them.
+        let umask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+        let bound = Self::bind_all(file, session, events).await;
+        rustix::process::umask(umask);
+        bound
+    }
+
+    async fn bind_all(file: &ConnectionFile, session: &str, events: &Sender<Event>) -> anyhow::Result<Self> {
         heartbeat(&file.heartbeat()).await?;
         let backlog = Arc::new(Backlog::default());
         Ok(Self {

@@ -5,7 +5,8 @@
 //! connection's peer is this user, and the launcher knows the folder before anything is started.
 
 use std::collections::HashMap;
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -128,6 +129,7 @@ async fn launch(
     let socket = runtime.join("engines.sock");
     let listener =
         UnixListener::bind(&socket).with_context(|| format!("cannot listen on `{}`", socket.display()))?;
+    std::fs::set_permissions(&socket, owner_only(0o600))?;
     let config = runtime.join("engines.json");
     let mut environment = mpi.environment();
     environment.extend(library_path(&mpi, &runtime)?);
@@ -206,8 +208,8 @@ fn owner_only(mode: u32) -> std::fs::Permissions {
 
 fn write_private(path: &Path, contents: &[u8]) -> anyhow::Result<()> {
     let write = || {
-        std::fs::write(path, contents)?;
-        std::fs::set_permissions(path, owner_only(0o600))
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(contents)
     };
     write().with_context(|| format!("cannot write `{}`", path.display()))
 }
