@@ -7,6 +7,7 @@
 #   make lint    formatting and lints, Rust and Python
 #   make format  put the formatting right
 #   make install PREFIX=/opt/x   put the kernel below a folder, for all who can read it; make uninstall PREFIX=/opt/x
+#   make matrix  the tests of engines on every MPI and every Python of this machine, through both doors
 #   make bench   compare with ipyparallel on this machine
 #   make clean   remove everything that make made, .venv included
 #
@@ -18,13 +19,14 @@
 #   TESTS="tests/x.py -k y"    what `make test` gives to pytest
 #   INSTALL="--python PY -n 8"  more options for `make install`
 #   LAB="--no-browser"         more options for JupyterLab
+#   MATRIX="--full --mpi MPICH --python 3.12"  what `make matrix` runs
 #   BENCH="--table px -n 4"    what `make bench` measures
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := build
 # The verbs are steps of one another, in order; cargo and pip use all cores by themselves.
 .NOTPARALLEL:
-.PHONY: demo lab test build lint lint-format lint-rust lint-plugin lint-python format bench clean help install uninstall tools venv
+.PHONY: demo lab test build lint lint-format lint-rust lint-plugin lint-python format bench clean help install uninstall matrix tools venv
 
 PYTHON ?=
 CARGO ?= cargo
@@ -36,6 +38,7 @@ OTHER_DOOR ?= tests/test_px.py tests/test_local.py tests/test_engine_cells.py te
 INSTALL ?=
 LAB ?=
 BENCH ?=
+MATRIX ?=
 export PYTHON CARGO CARGO_FLAGS
 # One absolute folder for every cargo call, wherever it runs.
 export CARGO_TARGET_DIR := $(abspath $(CARGO_TARGET_DIR))
@@ -81,6 +84,9 @@ format: venv
 	$(CARGO) fmt --all
 	$(bin)/ruff check --fix
 	$(bin)/ruff format
+
+matrix: build
+	@$(bin)/python tools/matrix.py $(MATRIX)
 
 bench: build build/peer
 	$(bin)/python bench/run.py $(BENCH)

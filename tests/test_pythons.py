@@ -29,7 +29,8 @@ POOL = """
 import multiprocessing, sys
 for method in ("fork", "spawn", "forkserver"):
     with multiprocessing.get_context(method).Pool(2) as pool:
-        print(method, pool.map(abs, [-1, -2]), pool.apply(eval, ("__import__('sys').executable",)) == sys.executable)
+        child = pool.apply(eval, ("__import__('sys').executable",))
+        print(method, pool.map(abs, [-1, -2]), child == sys.executable)
 """
 
 POOLS = [f"{method} [1, 2] True" for method in ("fork", "spawn", "forkserver")]

@@ -87,9 +87,8 @@ def test_another_user_reaches_no_socket(nb: Notebook) -> None:
 
 @NEEDS_ROOT
 def test_another_user_reads_no_process(nb: Notebook) -> None:
-    """Environment and memory of every process are the owner's: none of them is readable because it changed ids."""
     for pid in descendants(nb.pid) | {nb.pid}:
-        assert as_nobody(lambda pid=pid: open(f"/proc/{pid}/environ").read()) == "PermissionError"
+        assert as_nobody(Path(f"/proc/{pid}/environ").read_text) == "PermissionError"
 
 
 def test_no_process_carries_the_key_where_others_can_see_it(nb: Notebook) -> None:

@@ -1,9 +1,9 @@
 """Run the tests on every MPI, every Python and through both doors that this machine has: ``make matrix``.
 
-MPIs are the two of ``tools/mpi-env`` and whatever `mpiexec` is on PATH; as root on Debian also the distribution's
-two, installed where nothing of it stays (``tools/overlay``). Pythons are those of the system, of pyenv and of uv
-from 3.11 on, each as a virtual environment of its own, and one that was made from such an environment. Prints a
-table; what each run said is in build/matrix/logs.
+MPIs are the two of ``tools/mpi-env`` and whatever `mpiexec` is on PATH; as root on Debian also the
+distribution's two, installed where nothing of it stays (``tools/overlay``). Pythons are those of the system,
+of pyenv and of uv from 3.11 on, each as a virtual environment of its own, and one that was made from such an
+environment. Prints a table; what each run said is in build/matrix/logs.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ CHOSEN = "not whatever_the_environment_holds and not of_another_mpi"
 PACKAGES = ["ipykernel", "ipywidgets", "matplotlib", "mpi4py", "numpy", "pip", "setuptools"]
 
 FACTS = """
-import json, sys, sysconfig
-print(json.dumps({"version": list(sys.version_info[:3]), "shared": bool(sysconfig.get_config_var("Py_ENABLE_SHARED"))}))
+import json, sys
+print(json.dumps({"version": list(sys.version_info[:3])}))
 """
 
 
@@ -82,7 +82,7 @@ def bases() -> dict[str, Path]:
 
 
 def environment(label: str, base: Path) -> Python | None:
-    """Return a virtual environment made from a Python, with what cells need; it is made when it is not there."""
+    """Return a virtual environment made from a Python, with what cells need; made when it is not there."""
     folder = BUILD / re.sub(r"\W+", "-", label)
     python = folder / "bin" / "python"
     if not (folder / ".complete").exists():
@@ -173,7 +173,9 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="all tests of engines, not the short set")
     parser.add_argument("--python", default="", help="only Pythons whose name contains this")
     parser.add_argument("--mpi", default="", help="only MPIs whose name contains this")
-    parser.add_argument("--only", choices=["wheel", "system"], help="only MPIs of this origin, without an overlay")
+    parser.add_argument(
+        "--only", choices=["wheel", "system"], help="only MPIs of this origin, without an overlay"
+    )
     parser.add_argument("--prepare", action="store_true", help="make the environments and run nothing")
     options, tests = parser.parse_known_args()
     chosen = [python for python in pythons() if options.python in python.label]
