@@ -19,6 +19,7 @@
 
 mod cell;
 mod config;
+mod cursor;
 mod lines;
 mod options;
 mod step;
@@ -28,6 +29,7 @@ mod usage;
 
 pub use cell::{Cell, Mode, parse};
 pub use config::{Config, GroupBy, Patience, Signal};
+pub use cursor::{Place, place};
 pub use options::{OptionSpec, Value};
 pub use step::{AutopxSwitch, Display, EnginesAction, Px, PxArgs, Step};
 pub use table::{Example, Magic, Usage, documentation, help, markdown_table, parse_call, table};

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use anyhow::Context as _;
 use fabric::comm::Comm;
 use fabric::config::RankConfig;
-use fabric::message::lifeline::{Door, Hello, Role, WorkerHello};
+use fabric::message::lifeline::{Door, FromWorker, Hello, Question, Role, WorkerHello};
 use fabric::message::payload::Payload;
 use fabric::message::report::{Event, Outcome, Raised, StreamName};
 use fabric::message::task::{TaskId, Work};
@@ -133,8 +133,9 @@ impl Engine {
         self.link.hello(&hello).map_err(|error| PyRuntimeError::new_err(error.to_string()))
     }
 
-    /// Waits for the next task: `(id, "execute", code, store_history)`, `(id, "apply", pickle, buffers)` or
-    /// `(id, "comm", header, content, metadata, buffers)`; None when the engine is to quit.
+    /// Waits for the next task: `(id, "execute", code, store_history)`, `(id, "apply", pickle, buffers)`,
+    /// `(id, "comm", header, content, metadata, buffers)` or `(0, "look", question, kind, code, cursor, detail)`;
+    /// None when the engine is to quit.
     fn next_task<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let Some((id, work)) = py.detach(|| self.wait_for_task()) else { return Ok(None) };
         let tuple = match work {
@@ -144,6 +145,12 @@ impl Engine {
             Work::Apply { payload } => {
                 let (pickle, buffers) = payload::to_python(py, &payload)?;
                 (id, "apply", pickle, buffers).into_pyobject(py)?
+            }
+            Work::Look { question, about: Question::Complete { code, cursor } } => {
+                (id, "look", question, "complete", code, cursor, 0_u64).into_pyobject(py)?
+            }
+            Work::Look { question, about: Question::Inspect { code, cursor, detail } } => {
+                (id, "look", question, "inspect", code, cursor, detail).into_pyobject(py)?
             }
             Work::Comm { header, content, metadata, buffers } => {
                 let bytes = |part: &Buffer| PyBytes::new(py, part);
@@ -247,6 +254,13 @@ impl Engine {
     /// A cell failed: the cells that wait behind it are not run.
     fn abort_cells(&self) {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_cells(&self.link.ledger);
+    }
+
+    /// Answers a question about what is being typed: the content of the reply, or None.
+    fn answer(&self, py: Python<'_>, question: u64, content: Option<Vec<u8>>) {
+        let answer = FromWorker::Answer { question, content: content.map(Json::from) };
+        // A kernel that has gone is noticed by the lifeline's reader; one that hears nothing waits no longer.
+        py.detach(|| drop(self.link.send(&answer)));
     }
 
     /// Asks the person at the notebook for a line of text and waits for it: `(True, the text)`, or `(False, why
@@ -366,7 +380,9 @@ impl Engine {
                 return None;
             }
             match turn {
-                Turn::Begin(task) if task.id != 0 => return Some((task.id, task.work)),
+                Turn::Begin(task) if task.id != 0 || matches!(task.work, Work::Look { .. }) => {
+                    return Some((task.id, task.work));
+                }
                 Turn::Begin(_) => {}
                 Turn::Aborted(task) => self.link.aborted(task),
             }

@@ -31,6 +31,12 @@ pub(super) fn listen(
                 link.guard.interrupt(task);
                 link.answers.look();
             }
+            ToWorker::Ask { question, .. } if link.guard.running().is_some() => {
+                drop(link.send(&FromWorker::Answer { question, content: None }));
+            }
+            ToWorker::Ask { question, about } => {
+                drop(tasks.send(Task { id: 0, targets: 0, work: Work::Look { question, about } }));
+            }
             ToWorker::Input { question, answer } => link.answers.give(question, answer),
             // A kernel that has gone is noticed by the next read.
             ToWorker::Status => drop(link.send(&FromWorker::Status(link.status()))),

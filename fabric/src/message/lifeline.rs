@@ -8,9 +8,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Rank;
 use super::report::Report;
 use super::task::{Task, TaskId};
+use super::{Json, Rank};
 
 /// The first message on any connection to the kernel's engine socket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,6 +76,13 @@ pub enum FromWorker {
     Status(Status),
     /// The answer to [`ToWorker::Stack`]: every thread's Python stack, as faulthandler prints it.
     Stack(String),
+    /// The answer to [`ToWorker::Ask`].
+    Answer {
+        /// The question.
+        question: u64,
+        /// The content of Jupyter's reply; `None`: a task runs, or there is nothing to say.
+        content: Option<Json>,
+    },
     /// A report that could not take the way over MPI (rescue mode).
     Report(Report),
     /// Those of a [`ToWorker::Cancel`] that had not begun, and now never will.
@@ -114,6 +121,13 @@ pub enum ToWorker {
         /// Their descriptors in the worker.
         descriptors: Vec<u32>,
     },
+    /// Say something about what is being typed, unless a task runs or waits.
+    Ask {
+        /// Names the question in its answer.
+        question: u64,
+        /// What is asked.
+        about: Question,
+    },
     /// The answer to an [`super::report::Event::Ask`].
     Input {
         /// The engine's number for the question.
@@ -123,6 +137,27 @@ pub enum ToWorker {
     },
     /// Finalise MPI and end.
     Quit,
+}
+
+/// A question about code that is being typed, to be answered from the engine's namespace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Question {
+    /// What can follow?
+    Complete {
+        /// The code.
+        code: String,
+        /// Where the cursor stands, in characters.
+        cursor: u64,
+    },
+    /// What is that?
+    Inspect {
+        /// The code.
+        code: String,
+        /// Where the cursor stands, in characters.
+        cursor: u64,
+        /// 0, or 1 for the source too.
+        detail: u64,
+    },
 }
 
 /// How a worker is.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use super::lifeline::Question;
 use super::payload::Payload;
 use super::report::Report;
 use super::{Buffer, Json, Rank};
@@ -35,6 +36,13 @@ pub enum Work {
     Apply {
         /// The pickled call.
         payload: Payload,
+    },
+    /// Answer a question that came by lifeline; part of no task, so its task's id is 0.
+    Look {
+        /// Names the question in its answer.
+        question: u64,
+        /// What is asked.
+        about: Question,
     },
     /// Hand a frontend's message to the widget, or other comm, that it is for.
     Comm {

@@ -145,7 +145,7 @@ impl Clients {
                 self.close(open.files);
                 None
             }
-            Notice::Status(_) => Some(notice),
+            Notice::Status(_) | Notice::Answered { .. } => Some(notice),
         }
     }
 

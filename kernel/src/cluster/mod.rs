@@ -18,11 +18,11 @@ mod launch;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use fabric::message::Rank;
 use fabric::message::launcher::{FromLauncher, ToLauncher};
-use fabric::message::lifeline::{FromSupervisor, FromWorker, Hello, Role, ToSupervisor, ToWorker};
+use fabric::message::lifeline::{FromSupervisor, FromWorker, Hello, Question, Role, ToSupervisor, ToWorker};
 use fabric::message::report::Event as Report;
 use fabric::message::task::{FromGateway, TaskId, ToGateway};
+use fabric::message::{Json, Rank};
 
 pub(crate) use engine::describe;
 pub use engine::{Engine, State, listed};
@@ -140,6 +140,13 @@ pub enum Notice {
     },
     /// The phase changed.
     Phase,
+    /// An engine answered a question about what is being typed.
+    Answered {
+        /// The question's number, from [`Cluster::ask`].
+        question: u64,
+        /// The answer; `None` when the engine is busy or has nothing to say.
+        content: Option<Json>,
+    },
     /// An engine answered a question for its status.
     Status(Rank),
 }
@@ -163,6 +170,7 @@ pub struct Cluster {
     gateway: Option<LinkId>,
     flights: BTreeMap<TaskId, Flight>,
     last_task: TaskId,
+    last_question: u64,
 }
 
 impl Cluster {
@@ -254,8 +262,20 @@ impl Cluster {
             }
             FromWorker::Report(report) => self.report(rank, report, out),
             FromWorker::Cancelled { tasks } => self.cancelled(rank, tasks, out),
+            FromWorker::Answer { question, content } => {
+                out.notices.push(Notice::Answered { question, content });
+            }
             FromWorker::Stack(_) => {}
         }
+    }
+
+    /// Asks an engine about what is being typed, if it lives: the question's number.
+    pub fn ask(&mut self, rank: Rank, about: Question, out: &mut Output) -> Option<u64> {
+        let engine = self.engines.get(&rank).filter(|engine| engine.lives())?;
+        self.last_question += 1;
+        let question = self.last_question;
+        out.effects.push(Effect::Worker(engine.link, ToWorker::Ask { question, about }));
+        Some(question)
     }
 
     /// Asks every living engine how it is; each answer is a [`Notice::Status`].

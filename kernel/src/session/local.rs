@@ -113,6 +113,7 @@ impl Session {
             return;
         }
         if answers {
+            self.complete_reply(&parent.msg_id, &mut message);
             if header_type(&message) == "comm_info_reply" {
                 let asked = self.local_request(&parent.msg_id).map(Request::content).unwrap_or_default();
                 self.comms.add_to(&mut message, &asked);

@@ -15,6 +15,7 @@
 //! | `progress` | who is done, while it takes long |
 //! | `questions` | what code on engines asks the person at the notebook |
 //! | `comms` | widgets on engines |
+//! | `complete` | completion and help for code of engines |
 //! | `finish` | the reply, or the answer to the code that called |
 //! | `failure` | many engines' errors as one |
 //! | `table` | what `%engines` shows |
@@ -22,6 +23,7 @@
 //! **Invariant**: one shell request at a time; its `idle` goes out after the last byte of the last rank.
 
 mod comms;
+mod complete;
 mod control;
 mod eager;
 mod failure;
@@ -53,6 +55,7 @@ use crate::compose::Composer;
 use crate::request::Request;
 use crate::wire::Incoming;
 use comms::{Comms, Handled};
+use complete::Enquiries;
 use eager::Eager;
 use local::Local;
 use questions::Questions;
@@ -195,6 +198,7 @@ pub struct Session {
     background: Vec<TaskRun>,
     comms: Comms,
     questions: Questions,
+    enquiries: Enquiries,
     next_count: u32,
     records: Records,
     ending: Option<Instant>,
@@ -241,6 +245,7 @@ impl Session {
             background: Vec::new(),
             comms: Comms::default(),
             questions: Questions::default(),
+            enquiries: Enquiries::default(),
             next_count: 1,
             records: Records::default(),
             ending: None,
@@ -288,6 +293,7 @@ impl Session {
         self.desk.finished = finished;
         self.record_due(now);
         self.ask_next(now);
+        self.give_up_enquiries(now);
         self.settle(now)
     }
 
@@ -301,6 +307,7 @@ impl Session {
             .chain(self.records.deadline())
             .chain(self.desk.eager.deadline())
             .chain(self.questions.deadline())
+            .chain(self.enquiries.deadline())
             .chain(self.ending)
             .min()
     }
@@ -327,6 +334,9 @@ impl Session {
     }
 
     fn notice(&mut self, notice: Notice, now: Instant) {
+        if let Notice::Answered { question, content } = &notice {
+            return self.engine_answered(*question, content.as_ref());
+        }
         let Some(notice) = self.note_question(notice, now) else { return };
         let Some(notice) = self.note_comm(notice) else { return };
         let rest = self.desk.clients(|clients, cluster, out| clients.notice(notice, cluster, now, out));
@@ -352,7 +362,7 @@ impl Session {
                 }
             }
             Notice::Status(rank) => self.runs.iter_mut().for_each(|run| run.status(rank)),
-            Notice::Phase => {}
+            Notice::Answered { .. } | Notice::Phase => {}
         }
         self.desk.finished = finished;
         let desk = &mut self.desk;

@@ -50,6 +50,7 @@ impl Session {
     /// A client's message came in.
     pub(super) fn request(&mut self, incoming: Incoming, now: Instant) {
         let Some(incoming) = self.comm_request(incoming, now) else { return };
+        let Some(incoming) = self.enquire(incoming, now) else { return };
         match incoming.message.channel {
             Channel::Control => self.control(incoming, now),
             Channel::Stdin if self.questions.answered_by(&incoming.message) => {
@@ -58,10 +59,17 @@ impl Session {
             Channel::Stdin | Channel::Iopub => {
                 self.tell_local(ToLocal::Message(incoming.message));
             }
-            // A subshell is a thread of the local process with a queue of its own.
-            Channel::Shell if incoming.header.subshell_id.is_some() => self.relay_beside(incoming),
-            Channel::Shell if self.overtakes(&incoming.header.msg_type) => self.relay_beside(incoming),
-            Channel::Shell => self.queue.push_back(incoming),
+            Channel::Shell => self.shell_request(incoming),
+        }
+    }
+
+    /// Puts a shell request where it waits for its turn, or lets it pass.
+    pub(super) fn shell_request(&mut self, incoming: Incoming) {
+        // A subshell is a thread of the local process with a queue of its own.
+        if incoming.header.subshell_id.is_some() || self.overtakes(&incoming.header.msg_type) {
+            self.relay_beside(incoming);
+        } else {
+            self.queue.push_back(incoming);
         }
     }
 

@@ -15,6 +15,7 @@ file                      what it is
 ``display``               displays and results on their way to the notebook
 ``asking``                ``input()`` and the debugger: questions to the person at the notebook
 ``comms``                 widgets: their messages to and from the frontend
+``completion``            what can follow, and what something is, while code is being typed
 ``streams``               ``sys.stdout`` and ``sys.stderr``
 ``messages``              Python values as JSON
 ``processes``             ``!command``

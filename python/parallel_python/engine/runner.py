@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from parallel_python.engine import operations
+from parallel_python.engine import completion, operations
 from parallel_python.engine.comms import Message
 from parallel_python.engine.shell import EngineShell, Raised
 
@@ -34,6 +34,8 @@ class Runner:
                     self.execute(number, code, store_history)
                 case (number, "apply", call, buffers):
                     self.apply(number, call, buffers)
+                case (_, "look", question, kind, code, cursor, detail):
+                    self.engine.answer(question, completion.answer(self.shell, kind, code, cursor, detail))
                 case (number, "comm", *parts):
                     self.comm(number, Message(*parts))
         self.leave()
