@@ -1,7 +1,7 @@
-"""What can follow, and what something is: an engine's own words on the code that is being typed in the notebook.
+"""What can follow, and what something is: an engine's own words on code that is being typed in the notebook.
 
-Asked only while nothing runs here, and answered quickly or too late to be heard: so from the namespace, without
-reading sources as Jedi does. The notebook's own Python answers too, with all it has.
+Asked only while nothing runs here, and answered quickly or too late to be heard: so from the namespace, and
+without reading sources as Jedi does. The notebook's own Python answers too, with all it has.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def answer(shell: EngineShell, kind: str, code: str, cursor: int, detail: int) -> bytes | None:
     """Return the content of a ``complete_reply`` or ``inspect_reply``; None when there is nothing to say."""
     try:
-        content = complete(shell, code, cursor) if kind == "complete" else inspect(shell, code, cursor, detail)
+        content = (
+            complete(shell, code, cursor) if kind == "complete" else inspect(shell, code, cursor, detail)
+        )
         return pack(content)
     except Exception:
         # It looks into objects of the user's, which may raise what they like.
