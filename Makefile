@@ -26,7 +26,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := build
 # The verbs are steps of one another, in order; cargo and pip use all cores by themselves.
 .NOTPARALLEL:
-.PHONY: demo lab test build lint lint-format lint-rust lint-plugin lint-python format bench clean help install uninstall matrix tools venv
+.PHONY: demo lab test build lint lint-format lint-rust lint-plugin lint-python lint-types format bench clean help install uninstall matrix tools venv
 
 PYTHON ?=
 CARGO ?= cargo
@@ -64,7 +64,7 @@ build: venv
 	@tools/install-kernelspec
 
 # Steps of their own, so that `make -k lint` shows everything there is to say.
-lint: lint-format lint-rust lint-plugin lint-python
+lint: lint-format lint-rust lint-plugin lint-python lint-types
 
 lint-format:
 	$(CARGO) fmt --all --check
@@ -79,6 +79,9 @@ lint-plugin: venv
 lint-python: venv
 	$(bin)/ruff check
 	$(bin)/ruff format --check
+
+lint-types: venv
+	$(bin)/mypy --cache-dir build/mypy
 
 format: venv
 	$(CARGO) fmt --all

@@ -47,15 +47,15 @@ _NAMES = {
     "View": "view.base",
     "ViewExecutor": "view.executor",
     "register_joblib_backend": "view.joblib",
-    "Dependency": "remote.dependency",
-    "depend": "remote.dependency",
-    "dependent": "remote.dependency",
-    "require": "remote.dependency",
-    "ParallelFunction": "remote.functions",
-    "RemoteFunction": "remote.functions",
-    "parallel": "remote.functions",
-    "remote": "remote.functions",
-    "Reference": "remote.reference",
+    "Dependency": "remoting.dependency",
+    "depend": "remoting.dependency",
+    "dependent": "remoting.dependency",
+    "require": "remoting.dependency",
+    "ParallelFunction": "remoting.functions",
+    "RemoteFunction": "remoting.functions",
+    "parallel": "remoting.functions",
+    "remote": "remoting.functions",
+    "Reference": "remoting.reference",
     "interactive": "serialize.functions",
     "use_cloudpickle": "serialize.choice",
     "use_dill": "serialize.choice",
@@ -161,31 +161,31 @@ if TYPE_CHECKING:
     from parallel_python.engine.binding import (
         bind_kernel as bind_kernel,
     )
-    from parallel_python.remote.dependency import (
+    from parallel_python.remoting.dependency import (
         Dependency as Dependency,
     )
-    from parallel_python.remote.dependency import (
+    from parallel_python.remoting.dependency import (
         depend as depend,
     )
-    from parallel_python.remote.dependency import (
+    from parallel_python.remoting.dependency import (
         dependent as dependent,
     )
-    from parallel_python.remote.dependency import (
+    from parallel_python.remoting.dependency import (
         require as require,
     )
-    from parallel_python.remote.functions import (
+    from parallel_python.remoting.functions import (
         ParallelFunction as ParallelFunction,
     )
-    from parallel_python.remote.functions import (
+    from parallel_python.remoting.functions import (
         RemoteFunction as RemoteFunction,
     )
-    from parallel_python.remote.functions import (
+    from parallel_python.remoting.functions import (
         parallel as parallel,
     )
-    from parallel_python.remote.functions import (
+    from parallel_python.remoting.functions import (
         remote as remote,
     )
-    from parallel_python.remote.reference import (
+    from parallel_python.remoting.reference import (
         Reference as Reference,
     )
     from parallel_python.serialize.canning import (

@@ -22,11 +22,11 @@ MODULES = {
     "ipyparallel.apps": "parallel_python.cluster",
     "ipyparallel.client.view": "parallel_python.view",
     "ipyparallel.client.map": "parallel_python.view.partition",
-    "ipyparallel.client.remotefunction": "parallel_python.remote.functions",
+    "ipyparallel.client.remotefunction": "parallel_python.remoting.functions",
     "ipyparallel.client.joblib": "parallel_python.view.joblib",
     "ipyparallel.client.lazy": "parallel_python.view.lazymap",
-    "ipyparallel.controller": "parallel_python.remote",
-    "ipyparallel.controller.dependency": "parallel_python.remote.dependency",
+    "ipyparallel.controller": "parallel_python.remoting",
+    "ipyparallel.controller.dependency": "parallel_python.remoting.dependency",
     "ipyparallel.engine.datapub": "parallel_python.engine.datapub",
     "ipyparallel.serialize.canning": "parallel_python.serialize.canning",
     "ipyparallel.serialize.serialize": "parallel_python.serialize.canning",
@@ -48,7 +48,7 @@ class AliasFinder:
             if error.name is not None and own.startswith(error.name):
                 return None
             raise
-        return ModuleSpec(name, _Alias(module), is_package=hasattr(module, "__path__"))
+        return ModuleSpec(name, _Alias(module), is_package=hasattr(module, "__path__"))  # type: ignore[arg-type]
 
 
 class _Alias:
@@ -70,4 +70,4 @@ class _Alias:
 def install() -> None:
     """Have ``ipyparallel`` be this package, unless the user wants the installed one."""
     if os.environ.get("PARALLEL_PYTHON_IPYPARALLEL") != "installed":
-        sys.meta_path.insert(0, AliasFinder())  # type: ignore[arg-type]  # it has what a finder needs
+        sys.meta_path.insert(0, AliasFinder())

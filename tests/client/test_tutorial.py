@@ -70,3 +70,17 @@ def test_0_cell(tutorial: dict[int, Cell], number: int) -> None:
     assert cell.status == "ok", cell.error
     assert cell.results == ([RESULTS[number]] if number in RESULTS else [])
     assert cell.stdout == TEXTS.get(number, "") and cell.stderr == ""
+
+
+def test_0_with_eight_engines_until_they_are_four() -> None:
+    with Notebook(engines=8) as nb:
+        nb.ok("%px pass", timeout=120)
+        nb.ok(f"import os; os.chdir({str(PI.parent)!r})")
+        for number, code in CELLS.items():
+            cell = nb.run("%engines restart -n 4\n" + code if number == 3 else code, timeout=120)
+            assert cell.status == "ok", cell.error
+            if number == 2:
+                assert cell.results == ["[0, 1, 2, 3, 4, 5, 6, 7]"]
+            elif number != 3:
+                assert cell.results == ([RESULTS[number]] if number in RESULTS else [])
+                assert cell.stdout == TEXTS.get(number, "")

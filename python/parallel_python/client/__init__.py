@@ -37,5 +37,7 @@ def recall_px(name: str) -> AsyncResult:
     from parallel_python.client.quiet import quiet_client
 
     client = quiet_client()
-    task = client._conversation.find(name) or client._recall([name])[name]
-    return AsyncHubResult(client, list(task), "%px")
+    parts = client._recall([name])
+    if not parts:
+        raise KeyError(f"no task {name!r} is known")
+    return AsyncHubResult(client, parts, "%px")

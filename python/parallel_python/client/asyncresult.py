@@ -400,5 +400,14 @@ class AsyncResult(Timing, Future[Any]):
         return stream_parts(self._parts, single=self._single_result)
 
 
+def __getattr__(name: str) -> Any:
+    """Return what ipyparallel has in this module, and we have beside it."""
+    if name in ("AsyncHubResult", "AsyncMapResult"):
+        from parallel_python.client import mapresult
+
+        return getattr(mapresult, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def _value_or_error(part: Part) -> Any:
     return part.value() if part.error is None else part.error

@@ -256,17 +256,24 @@ class Client(Control, Records):
         self._outstanding.discard(part.msg_id)
 
     def _parts_of(self, children: Iterable[Part | str]) -> list[Part]:
-        """Return parts, also where they are given by id."""
-        return [self._find(child) if isinstance(child, str) else child for child in children]
+        """Return parts, also where they are given by id; what nobody here holds is asked of the kernel."""
+        children = list(children)
+        known = {child: self._known_part(child) for child in children if isinstance(child, str)}
+        missing = {split_id(msg_id)[0] for msg_id, part in known.items() if part is None}
+        if missing:
+            recalled = {part.msg_id: part for part in self._recall(sorted(missing))}
+            known = {msg_id: part or recalled.get(msg_id) for msg_id, part in known.items()}
+        return [self._there(child, known[child]) if isinstance(child, str) else child for child in children]
 
-    def _find(self, msg_id: str) -> Part:
+    def _known_part(self, msg_id: str) -> Part | None:
         name, rank = split_id(msg_id)
         task = self._conversation.find(name)
-        if task is None:
-            task = self._recall([name])[name]
-        part = task.chosen if task.chosen is not None else task.parts.get(-1 if rank is None else rank)
+        return None if task is None else task.part(rank)
+
+    @staticmethod
+    def _there(msg_id: str, part: Part | None) -> Part:
         if part is None:
-            raise KeyError(msg_id)
+            raise KeyError(f"no task {msg_id!r} is known: its record was purged, or it never was")
         return part
 
     def _forget_parts(self, parts: Iterable[Part]) -> None:
@@ -358,7 +365,7 @@ class Client(Control, Records):
         block : bool
             Whether to wait here, or to return a future.
         interactive : bool, optional
-            Whether to show a bar; None: when it takes a while.
+            Whether to show a bar; None: when there is something to wait for.
         widget : bool, optional
             Whether the bar is a widget; None: where that is possible.
 
@@ -375,11 +382,14 @@ class Client(Control, Records):
             n = getattr(self.cluster, "n", None)
             if n is None:
                 raise TypeError("n engines to wait for must be specified")
-        from parallel_python.client.waiting import wait_for_engines
+        from parallel_python.client.waiting import show_bar, wait_for_engines
 
-        future = wait_for_engines(self._conversation.engines, n, no_limit(timeout))
+        engines = self._conversation.engines
+        future = wait_for_engines(engines, n, no_limit(timeout))
         if not block:
             return future
+        if interactive if interactive is not None else not future.done():
+            show_bar(engines, n, future, widget)
         return future.result()
 
     # The end.

@@ -32,7 +32,8 @@ class Control:
         """
         chosen = self._targets(targets)
         parts = self._apply(chosen, operations.clear, (), {})
-        return self._finish(AsyncResult(self, parts, "clear", chosen, owner=True), block)
+        result = AsyncResult(self, parts, "clear", chosen, owner=True)  # type: ignore[arg-type]
+        return self._finish(result, block)
 
     def abort(self, jobs: Any = None, targets: Any = None, block: bool | None = None) -> Any:
         """Take back tasks that have not begun; those that run go on.

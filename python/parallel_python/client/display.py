@@ -118,4 +118,4 @@ def _publish(data: dict[str, Any], metadata: dict[str, Any]) -> None:
         return
     from IPython.display import display
 
-    display(data, metadata=metadata, raw=True)
+    display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]

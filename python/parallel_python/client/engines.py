@@ -43,6 +43,11 @@ class Engines:
         for watcher in list(self.watchers):
             watcher()
 
+    def notice(self) -> None:
+        """Have those who wait look again: what they wait for depends on more than the engines."""
+        with self.changed:
+            self.changed.notify_all()
+
     @property
     def ids(self) -> list[int]:
         """The engines that can work, in order."""

@@ -121,7 +121,8 @@ class RemoteError(KernelError):
 
     def render_traceback(self) -> list[str]:
         """Return the remote traceback's lines, headed by the engine's number."""
-        return [label_of(self.engine_info), *(self.traceback or str(self)).splitlines()]
+        text = self.traceback or f"{self.ename}: {self.evalue}"
+        return [label_of(self.engine_info), *text.splitlines()]
 
     def print_traceback(self, excid: int | None = None) -> None:
         """Print the remote traceback."""

@@ -31,8 +31,8 @@ Told = tuple[Any, ...]
 Submission = tuple[str, str, Any, tuple[Any, ...]]
 
 
-#: How many submissions can be made again.
-MOST_REMEMBERED = 256
+#: How many submissions can be made again, and how large they may be.
+MOST_REMEMBERED, MOST_BYTES = 256, 64 * 1024
 
 
 class ClientLink(Protocol):
@@ -97,7 +97,6 @@ class Conversation:
         self._known: weakref.WeakValueDictionary[str, Task] = weakref.WeakValueDictionary()
         self._answers: dict[int, Future[Any]] = {}
         self._numbers = itertools.count(1)
-        self._forgotten: list[str] = []
         #: What was submitted last, by name, so that it can be submitted again.
         self.sent: dict[str, Submission] = {}
         self._thread = threading.Thread(target=self._serve, name="parallel-python-client", daemon=True)
@@ -108,7 +107,7 @@ class Conversation:
         self._check()
         for task, submission in zip(tasks, submissions, strict=True):
             self._tasks[task.name] = self._known[task.name] = task
-            if task.file is None:
+            if task.file is None and _size(submission) < MOST_BYTES:
                 self.sent[task.name] = submission
         while len(self.sent) > MOST_REMEMBERED:
             del self.sent[next(iter(self.sent))]
@@ -118,8 +117,6 @@ class Conversation:
             for task in tasks:
                 self._tasks.pop(task.name, None)
             raise
-        if self._forgotten:
-            self._forget()
 
     def ask(self, question: str, *details: Any) -> Future[Any]:
         """Ask something; the answer is what the kernel's JSON says."""
@@ -148,13 +145,13 @@ class Conversation:
         """Take in what will be told of a task that was submitted elsewhere."""
         self._tasks[task.name] = self._known[task.name] = task
 
-    def forget_later(self, name: str) -> None:
-        """Say at the next occasion that nobody holds a task's results any more."""
-        self._forgotten.append(name)
-
-    def _forget(self) -> None:
-        names, self._forgotten = self._forgotten, []
-        self.link.forget(names, False)
+    def _forget(self, name: str) -> None:
+        """Say that nobody holds a task's results any more; called when that is so, in any thread."""
+        if not self.ended and os.getpid() == self.pid:
+            try:
+                self.link.forget([name], False)
+            except OSError:
+                pass  # The kernel is gone, and the results with it.
 
     def _check(self) -> None:
         if os.getpid() != self.pid:
@@ -199,10 +196,8 @@ class Conversation:
             # The kernel has opened what we share.
             task.file.close()
             task.file = None
-        part = task.chosen
-        if part is None:
-            return task.parts.get(rank)
-        if part.rank != rank:
+        part = task.part(rank)
+        if part is not None and part.rank != rank:
             if part.rank is not None:
                 part.restart()
             part.on_rank(rank)
@@ -252,10 +247,10 @@ class Conversation:
 
     def _conclude(self, part: Part, error: Exception | None) -> None:
         """End a part; where the kernel may try again elsewhere, only what comes last counts."""
-        if part.task.chosen is None:
-            part.finish(error)
-        else:
+        if part.task.balanced:
             part.error = error
+        else:
+            part.finish(error)
 
     def _refused(self, name: str, ename: str, why: str) -> None:
         self._finish(
@@ -264,7 +259,7 @@ class Conversation:
 
     def _over(self, name: str) -> None:
         task = self._tasks.get(name)
-        if task is not None and task.chosen is not None:
+        if task is not None and task.balanced:
             self._finish(name, lambda: None)
         else:
             self._finish(
@@ -281,8 +276,9 @@ class Conversation:
         for part in task:
             if not part.done:
                 part.finish(why())
+        task.release()
         if task.shared:
-            weakref.finalize(task, self.forget_later, name).atexit = False
+            weakref.finalize(task, self._forget, name).atexit = False
 
     def _answer(self, number: int, data: bytes) -> None:
         if (answer := self._answers.pop(number, None)) is not None:
@@ -301,6 +297,10 @@ class Conversation:
         for number in list(self._answers):
             self._answers.pop(number).set_exception(EngineError(why))
         self.engines.take("failed", why, [])
+
+
+def _size(submission: Submission) -> int:
+    return len(submission[3][1])
 
 
 _conversation: Conversation | None = None

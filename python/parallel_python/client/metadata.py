@@ -66,8 +66,3 @@ class Metadata(dict[str, Any]):
 def time_of(seconds: float) -> datetime:
     """Return a time in seconds since 1970 as a time of the local time zone."""
     return datetime.fromtimestamp(seconds, UTC).astimezone()
-
-
-def now() -> datetime:
-    """Return the time, with its zone."""
-    return datetime.now(UTC).astimezone()

@@ -9,14 +9,15 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
 from parallel_python import bulk
 from parallel_python.client.errors import RemoteError, TaskAborted
-from parallel_python.client.metadata import Metadata, now, time_of
+from parallel_python.client.metadata import Metadata, time_of
 from parallel_python.serialize import loads
 
 #: What somebody who shows output while it comes is called with: part, kind, content.
@@ -56,7 +57,7 @@ class Part:
 
     __slots__ = (
         "__weakref__", "_metadata", "_payload", "_value", "done", "error", "listeners", "msg_id", "rank",
-        "received", "task", "waiting", "watchers",
+        "received", "task", "times", "waiting", "watchers",
     )  # fmt: skip
 
     def __init__(self, task: Task, rank: int | None) -> None:
@@ -65,7 +66,10 @@ class Part:
         self.msg_id = task.name if rank is None else f"{task.name}@{rank}"
         self.done = False
         self.error: Exception | None = None
-        self.received: datetime | None = None
+        #: When it ended, in seconds since 1970.
+        self.received: float | None = None
+        #: When it began and ended on its engine.
+        self.times: tuple[float, float] | None = None
         self.watchers: list[Callable[[Part], None]] = []
         self.listeners: list[Listener] = []
         self.waiting: threading.Event | None = None
@@ -75,17 +79,36 @@ class Part:
 
     @property
     def metadata(self) -> Metadata:
-        """What is known of it."""
+        """What is known of it; made when it is first asked for, because most parts are never asked."""
         if self._metadata is None:
             task = self.task
-            self._metadata = Metadata(
-                msg_id=self.msg_id, submitted=task.submitted, label=task.label, engine_id=self.rank,
+            metadata = Metadata(
+                msg_id=self.msg_id, submitted=time_of(task.submitted), label=task.label, engine_id=self.rank,
                 after=task.after, follow=task.follow, execute_input=task.code, is_broadcast=task.broadcast,
                 is_coalescing=task.coalescing,
             )  # fmt: skip
-            if self.rank is not None:
-                self._metadata["engine_uuid"] = task.uuid_of(self.rank)
+            self._note_engine(metadata)
+            self._note_times(metadata)
+            self._note_end(metadata)
+            self._metadata = metadata
         return self._metadata
+
+    def _note_engine(self, metadata: Metadata) -> None:
+        metadata["engine_id"] = self.rank
+        metadata["engine_uuid"] = None if self.rank is None else self.task.uuid_of(self.rank)
+
+    def _note_times(self, metadata: Metadata) -> None:
+        if self.times is not None:
+            metadata["started"], metadata["completed"] = map(time_of, self.times)
+
+    def _note_end(self, metadata: Metadata) -> None:
+        if self.received is None:
+            return
+        metadata["received"], metadata["error"] = time_of(self.received), self.error
+        if isinstance(self.error, TaskAborted):
+            metadata["status"] = "aborted"
+        else:
+            metadata["status"] = "ok" if self.error is None else "error"
 
     @property
     def engine_info(self) -> dict[str, Any]:
@@ -130,12 +153,11 @@ class Part:
         """Note which engine runs it."""
         self.rank = rank
         if self._metadata is not None:
-            self._metadata["engine_id"] = rank
-            self._metadata["engine_uuid"] = self.task.uuid_of(rank)
+            self._note_engine(self._metadata)
 
     def restart(self) -> None:
         """Forget what an attempt has shown that failed and is repeated elsewhere."""
-        self._metadata, self._payload, self._value = None, None, None
+        self._metadata, self._payload, self._value, self.times = None, None, None, None
 
     def on_stream(self, stream: str, text: str) -> None:
         """Take in text."""
@@ -181,23 +203,20 @@ class Part:
 
     def on_times(self, count: int, started: float, completed: float) -> None:
         """Note when it ran, by its engine's clock."""
-        metadata = self.metadata
-        metadata["started"], metadata["completed"] = time_of(started), time_of(completed)
+        self.times = (started, completed)
+        if self._metadata is not None:
+            self._note_times(self._metadata)
         if self.task.method == "execute":
             from parallel_python.client.reply import ExecuteReply
 
-            self._value = ExecuteReply(self.msg_id, metadata, count)
+            self._value = ExecuteReply(self.msg_id, self.metadata, count)
 
     def finish(self, error: Exception | None) -> None:
         """End it, and tell everybody who waits for it."""
-        metadata = self.metadata
         self.error = self.error or error
-        self.received = metadata["received"] = now()
-        if isinstance(self.error, TaskAborted):
-            metadata["status"] = "aborted"
-        else:
-            metadata["status"] = "ok" if self.error is None else "error"
-        metadata["error"] = self.error
+        self.received = time.time()
+        if self._metadata is not None:
+            self._note_end(self._metadata)
         with _unpacking:
             self.done = True
             watchers, self.watchers, waiting = self.watchers, [], self.waiting
@@ -245,7 +264,8 @@ class Task:
         self.name = new_name()
         self.label = label
         self.method = method
-        self.submitted: datetime = now()
+        #: When it was submitted, in seconds since 1970.
+        self.submitted = time.time()
         self.uuid_of = uuid_of
         self.code: str | None = None
         self.after: list[str] = []
@@ -255,18 +275,31 @@ class Task:
         self.shared = False
         #: What the submission shares, until the kernel has it.
         self.file: bulk.SharedFile | None = None
-        self.chosen: Part | None = None
-        self.parts: dict[int, Part] = {}
-        if ranks is None:
-            self.chosen = Part(self, None)
-        else:
-            self.parts = {rank: Part(self, rank) for rank in ranks}
+        self._parts: dict[int | None, Part] = {
+            rank: Part(self, rank) for rank in ([None] if ranks is None else ranks)
+        }
+        self._released: dict[int | None, weakref.ref[Part]] = {}
+        #: Whether the kernel chooses the engine.
+        self.balanced = ranks is None
+
+    def part(self, rank: int | None) -> Part | None:
+        """Return the part on an engine, if anybody still holds it."""
+        key = None if self.balanced else rank
+        if key in self._parts:
+            return self._parts[key]
+        released = self._released.get(key)
+        return None if released is None else released()
+
+    def release(self) -> None:
+        """Hold the parts no longer: they go when those who wait for them have gone."""
+        self._released = {rank: weakref.ref(part) for rank, part in self._parts.items()}
+        self._parts = {}
 
     def rename(self, name: str) -> None:
         """Give it the name by which the kernel knows it; for a task that somebody else submitted."""
         self.name = name
-        for part in self:
-            part.msg_id = name if part is self.chosen else f"{name}@{part.rank}"
+        for rank, part in self._parts.items():
+            part.msg_id = name if rank is None else f"{name}@{rank}"
 
     def __iter__(self) -> Iterator[Part]:
-        return iter([self.chosen] if self.chosen is not None else self.parts.values())
+        return iter(self._parts.values())

@@ -6,6 +6,7 @@ The kernel keeps the records; a client that has gone, or has forgotten a result,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ class Records:
         wanted = -1 if indices_or_msg_ids is None else indices_or_msg_ids
         single = isinstance(wanted, int | str)
         ids = [msg_id for one in ([wanted] if single else _listed(wanted)) for msg_id in self._ids_of(one)]
-        known = all(self._conversation.find(split_id(msg_id)[0]) is not None for msg_id in ids)
+        known = all(self._known_part(msg_id) is not None for msg_id in ids)
         children: Any = self._parts_of(ids)
         single = single or (isinstance(wanted, AsyncResult) and wanted._single_result)
         kind = AsyncResult if known else AsyncHubResult
@@ -69,23 +70,21 @@ class Records:
             return one.msg_ids
         raise TypeError(f"indices must be ints, ids or results, not {type(one)!r}")
 
-    def _recall(self, names: list[str]) -> dict[str, Task]:
-        """Have the kernel tell of tasks from the beginning, and return them."""
-        tasks: dict[str, Task] = {}
+    def _recall(self, names: list[str]) -> list[Part]:
+        """Have the kernel tell of tasks from the beginning, and return the parts of those that it knows."""
+        parts: list[Part] = []
 
-        def adopt(answer: Any) -> None:
+        def adopt(answer: Future[Any]) -> None:
             # In the link's thread: what is told of them comes right behind the answer.
             if answer.cancelled() or answer.exception() is not None:
                 return
             for record in answer.result() or ():
-                tasks[record["name"]] = task = _task_of(record, self._conversation.engines.uuid_of)
+                task = _task_of(record, self._conversation.engines.uuid_of)
+                parts.extend(task)
                 self._conversation.adopt(task)
 
         self._conversation.recall(names, adopt).result()
-        for name in names:
-            if name not in tasks:
-                raise KeyError(f"no task {name!r} is known: its record was purged, or it never was")
-        return tasks
+        return parts
 
     def _records(self) -> list[Record]:
         found: list[Record] = self._conversation.ask("query", "records", []).result()
@@ -184,9 +183,8 @@ class Records:
             tasks.append(task)
             submissions.append(submitted)
         parts = self._submit(tasks, submissions)
-        result = AsyncHubResult(
-            self, parts[0] if single and len(parts) == 1 else parts, "resubmit", owner=True
-        )  # type: ignore[arg-type]
+        children: Any = parts[0] if single and len(parts) == 1 else parts
+        result = AsyncHubResult(self, children, "resubmit", owner=True)  # type: ignore[arg-type]
         return result.get() if (self.block if block is None else block) else result
 
     def _again(self, name: str) -> tuple[Task, Submission]:
@@ -257,6 +255,7 @@ class Records:
         def _targets(self, targets: Any) -> list[int]: ...
         def _submit(self, tasks: Any, submissions: Any) -> list[Part]: ...
         def _parts_of(self, children: Any) -> list[Part]: ...
+        def _known_part(self, msg_id: str) -> Part | None: ...
 
 
 _NOTHING: dict[str, list[str]] = {"queue": [], "completed": [], "tasks": []}
@@ -270,7 +269,7 @@ def _task_of(record: Record, uuid_of: Any) -> Task:
     """Return a task as its record describes it, without what it gave."""
     task = Task(record.get("label"), record["method"], record["targets"], uuid_of)
     task.rename(record["name"])
-    task.submitted = time_of(record["submitted"])
+    task.submitted = record["submitted"]
     task.code = record.get("code")
     return task
 

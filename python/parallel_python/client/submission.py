@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import pickle
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from parallel_python import bulk
 from parallel_python.client.link import Submission
 from parallel_python.client.part import Task
+from parallel_python.engine import operations
 from parallel_python.serialize import dumps
 
 Dep = tuple[list[str], bool, bool, bool]
+
+#: A pickle, the buffers beside it, and the file that they are in if they are in one.
+Packed = tuple[bytes, list[Any], bulk.SharedFile | None]
 
 
 class Balance(NamedTuple):
@@ -40,15 +45,20 @@ def apply(
     pickle.PicklingError
         When something in it cannot be sent; the text names it.
     """
-    call = (function, tuple(args), dict(kwargs))
-    data, blobs, task.file = _pack(call)
+    data, blobs, task.file = pack_call(function, args, kwargs)
     where = list(placement) if isinstance(placement, list) else tuple(placement)
     return task.name, f"apply({name_of(function)})", where, ("apply", data, blobs)
 
 
-def _pack(
-    call: tuple[Any, tuple[Any, ...], dict[str, Any]],
-) -> tuple[bytes, list[Any], bulk.SharedFile | None]:
+def pack_call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Packed:
+    """Pickle a call.
+
+    Raises
+    ------
+    pickle.PicklingError
+        When something in it cannot be sent; the text names it.
+    """
+    call = (function, tuple(args), dict(kwargs))
     try:
         data, buffers, _ = dumps(call)
     except Exception as error:
@@ -56,16 +66,43 @@ def _pack(
     return data, *bulk.share(buffers)
 
 
+def pack_function(function: Callable[..., Any]) -> tuple[str, bytes, list[pickle.PickleBuffer]]:
+    """Pickle a function once for all tasks of a map."""
+    try:
+        data, buffers, _ = dumps(function)
+    except Exception as error:
+        from parallel_python.serialize.diagnosis import refuse
+
+        raise refuse(error, {f"the function `{name_of(function)}`": function}) from None
+    return uuid.uuid4().hex, data, [pickle.PickleBuffer(buffer) for buffer in buffers]
+
+
+def pack_chunk(
+    packed: tuple[str, bytes, list[pickle.PickleBuffer]], chunk: Sequence[Sequence[Any]]
+) -> Packed:
+    """Pickle the arguments of one task of a map."""
+    if not packed[2] and all(type(item) in _PLAIN for sequence in chunk for item in sequence):
+        # Nothing in it needs more than what is fastest.
+        return pickle.dumps((operations.MAP, packed, chunk), 5), [], None
+    return pack_call(operations.map_packed, (*packed, chunk), {})
+
+
+#: Kinds of values that every pickler takes, and that are small.
+_PLAIN = frozenset({int, float, complex, bool, type(None)})
+
+
 def _refusal(error: Exception, call: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> pickle.PicklingError:
     from parallel_python.serialize.diagnosis import refuse
 
     function, args, kwargs = call
+    if function is operations.push:
+        # Its argument is of our making, the names in it are the user's.
+        return refuse(error, args[0])
+    if function in (operations.map_part, operations.map_each, operations.map_packed):
+        function, args = args[0], args[1:]
     parts: dict[str, Any] = {f"the function `{name_of(function)}`": function}
     parts |= {f"argument {number}": value for number, value in enumerate(args, start=1)}
     parts |= {f"argument `{name}`": value for name, value in kwargs.items()}
-    # What is pushed is a dict of our own making: its names are the user's.
-    if len(args) == 1 and name_of(function) == "_push" and isinstance(args[0], dict):
-        parts = {f"`{name}`": value for name, value in args[0].items()}
     return refuse(error, parts)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import builtins
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from parallel_python.client.metadata import now
 from parallel_python.client.part import Part
 
 Moments = datetime | Iterable[datetime]
@@ -34,8 +34,9 @@ class Timing:
         if not self._parts:
             return 0.0
         began = min(part.task.submitted for part in self._parts)
-        ended = max(part.received for part in self._parts if part.received) if self.done() else now()
-        return (ended - began).total_seconds()
+        if not self.done():
+            return time.time() - began
+        return max(part.received for part in self._parts if part.received) - began
 
     @property
     def serial_time(self) -> float:
@@ -45,8 +46,10 @@ class Timing:
 
     @staticmethod
     def _seconds(part: Part) -> float:
-        started, completed = part.metadata["started"], part.metadata["completed"]
-        return 0.0 if started is None else (completed - started).total_seconds()
+        if part.times is None:
+            return 0.0
+        started, completed = part.times
+        return completed - started
 
     @property
     def wall_time(self) -> float:

@@ -8,6 +8,7 @@ from concurrent.futures import Future, InvalidStateError
 
 from parallel_python.client.engines import Engines
 from parallel_python.client.errors import EngineError
+from parallel_python.client.progress import make_bar
 
 
 def wait_for_engines(engines: Engines, n: int, timeout: float | None) -> Future[None]:
@@ -64,3 +65,21 @@ def wait_for_engines(engines: Engines, n: int, timeout: float | None) -> Future[
         timer.daemon = True
         timer.start()
     return future
+
+
+def show_bar(engines: Engines, n: int, future: Future[None], widget: bool | None) -> None:
+    """Show how many of `n` engines there are until a future of `wait_for_engines` is done."""
+    bar = make_bar(n, "", "engine", widget)
+
+    def changed() -> bool:
+        return future.done() or min(n, len(engines.ids)) != bar.n
+
+    future.add_done_callback(lambda done: engines.notice())
+    try:
+        while True:
+            engines.wait(changed)
+            bar.update(min(n, len(engines.ids)) - bar.n)
+            if future.done():
+                return
+    finally:
+        bar.close()

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from parallel_python.engine.shell import EngineShell
 
 
+#: In place of a function: the task is a part of a map. Its name costs less to send than the function's.
+MAP = "map"
+
+
 def run(shell: EngineShell, data: bytes, blobs: Sequence[bytes | bulk.Shared]) -> tuple[bytes, list[Any]]:
     """Make a call.
 
@@ -37,8 +41,10 @@ def run(shell: EngineShell, data: bytes, blobs: Sequence[bytes | bulk.Shared]) -
         The value in the same form.
     """
     function, args, kwargs = loads(data, bulk.receive(blobs))
+    if type(function) is str:
+        return pack(map_packed(args[0], args[1], args[2], kwargs))
     if REFERENCE in data:
-        from parallel_python.remote.reference import resolve
+        from parallel_python.remoting.reference import resolve
 
         function, args, kwargs = resolve((function, args, kwargs), shell.user_ns)
     return pack(function(*args, **kwargs))
@@ -114,7 +120,7 @@ def map_packed(
     if unpacked is None:
         unpacked = _functions[token] = loads(function, buffers)
         if REFERENCE in function:
-            from parallel_python.remote.reference import resolve
+            from parallel_python.remoting.reference import resolve
 
             unpacked = _functions[token] = resolve(unpacked, namespace())
         while len(_functions) > 32:

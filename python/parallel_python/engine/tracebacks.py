@@ -21,8 +21,9 @@ def render(shell: InteractiveShell, error: BaseException) -> list[str]:
     sources.show()
     trace = _users(error.__traceback__)
     if trace is None:
-        return shell.InteractiveTB.get_exception_only(type(error), error)
-    text: list[Any] = shell.InteractiveTB.structured_traceback(type(error), error, trace, tb_offset=0)
+        text: list[Any] = shell.InteractiveTB.get_exception_only(type(error), error)  # type: ignore[no-untyped-call]
+        return text
+    text = shell.InteractiveTB.structured_traceback(type(error), error, trace, tb_offset=0)
     return [str(line) for line in text]
 
 

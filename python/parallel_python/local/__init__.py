@@ -28,6 +28,7 @@ file                      what it is
 ``history``               cells that ran on the engines, in this shell's history
 ``place``                 which line of the cell runs, for when this process is killed
 ``subshells``             threads that run cells beside the main shell
+``tracebacks``            errors without the frames of this package
 ``debugger``              ipykernel's debugger, loaded when somebody debugs
 ``debugging``             what ipykernel's debugger needs of sockets
 ========================  ==================================================================

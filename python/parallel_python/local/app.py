@@ -36,6 +36,7 @@ from .results import bind
 from .session import RustSession
 from .stream import OutStream
 from .subshells import Subshells, UnknownSubshellError
+from .tracebacks import hide_our_frames
 
 
 class LocalApp(IPKernelApp):
@@ -155,6 +156,7 @@ class LocalApp(IPKernelApp):
         )
         write_beside(self.kernel.shell.history_manager)
         note_statements(self.kernel.shell, self.link)
+        hide_our_frames(self.kernel.shell)
         self.kernel.record_ports({f"{name}_port": port for name, port in self._ports.items()})
         self.shell_channel_thread.serve_with(self.kernel)
         self.displayhook.get_execution_count = lambda: self.kernel.execution_count

@@ -51,7 +51,7 @@ class DeferredDebugger:
     Parameters
     ----------
     *arguments : Any
-        As `Debugger` takes them.
+        As `Debugger` takes them; the sixth is the list of files whose frames are not the user's.
     """
 
     def __init__(self, *arguments: Any) -> None:
@@ -68,8 +68,7 @@ class DeferredDebugger:
             before = set(sys.modules)
             made = load().Debugger(*self._arguments)
             files = (getattr(sys.modules[new], "__file__", None) for new in set(sys.modules) - before)
-            # Files whose frames are not the user's; ipykernel 7.0 keeps no such list.
-            getattr(made, "kernel_modules", []).extend(file for file in files if file)
+            self._arguments[5].extend(file for file in files if file)
             self._debugger = made
             self._made.set()
         return getattr(self._debugger, name)

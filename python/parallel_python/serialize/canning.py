@@ -36,7 +36,7 @@ def can(obj: Any) -> Any:
 
 def uncan(obj: Any, g: Mapping[str, Any] | None = None) -> Any:
     """Undo `can`; a `Reference` is looked up in `g`."""
-    from parallel_python.remote.reference import resolve
+    from parallel_python.remoting.reference import resolve
 
     found = obj.get_object() if isinstance(obj, PrePickled) else obj
     return found if g is None else resolve(found, g)

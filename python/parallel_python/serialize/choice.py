@@ -29,7 +29,7 @@ def use_dill() -> None:
     """
     import dill
 
-    _use(dill.Pickler, dill.dumps)
+    _use(dill.Pickler, load_dill)
 
 
 def use_cloudpickle() -> None:
@@ -42,10 +42,32 @@ def use_cloudpickle() -> None:
     """
     import cloudpickle
 
-    _use(cloudpickle.Pickler, cloudpickle.dumps)
+    _use(cloudpickle.Pickler, load_plain)
 
 
-def _use(make_pickler: Callable[..., Any], dumps_whole: Callable[..., bytes]) -> None:
+def load_dill(data: bytes, buffers: list[Any]) -> Any:
+    """Read what dill has pickled: only its own unpickler can."""
+    import dill
+
+    return dill.Unpickler(io.BytesIO(data), buffers=buffers).load()
+
+
+def load_plain(data: bytes, buffers: list[Any]) -> Any:
+    """Read what any other has pickled."""
+    return pickle.loads(data, buffers=buffers)
+
+
+class _Foreign:
+    """What another pickler has made, with how to read it: nobody has to be told which one it was."""
+
+    def __init__(self, load: Callable[..., Any], data: bytes, buffers: list[memoryview]) -> None:
+        self.load, self.data, self.buffers = load, data, buffers
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.load, (self.data, [pickle.PickleBuffer(buffer) for buffer in self.buffers])
+
+
+def _use(make_pickler: Callable[..., Any], load: Callable[..., Any]) -> None:
     global other
     from parallel_python.serialize.pickling import THRESHOLD
 
@@ -64,8 +86,9 @@ def _use(make_pickler: Callable[..., Any], dumps_whole: Callable[..., bytes]) ->
 
         file = io.BytesIO()
         make_pickler(file, protocol=5, buffer_callback=take).dump(value)
-        # What these picklers hold is theirs; a `Reference` may be in it.
-        return file.getvalue(), buffers, True
+        foreign = _Foreign(load, file.getvalue(), buffers)
+        # Whether there is a `Reference` in it is not known: a pickle that holds one names its module.
+        return pickle.dumps(foreign, 5, buffer_callback=lambda buffer: False), buffers, True
 
     other = dumps
 

@@ -176,14 +176,15 @@ def _make_namedtuple(
     names: dict[str, Any],
     about: tuple[str, str],
 ) -> type:
-    found = _known(about) or _twin(name, names, about)
+    found: Any = _known(about) or _twin(name, names, about)
     if found is None:
-        found = namedtuple(name, fields, defaults=defaults, module=names["__module__"])  # type: ignore[misc]
-        found.__qualname__ = names["__qualname__"]
+        found = namedtuple(name, fields, defaults=defaults, module=names["__module__"])  # type: ignore[misc, no-redef]
+        found.__qualname__ = names["__qualname__"]  # type: ignore[attr-defined]
     elif _known(about) is None:
         _own.add(found)
     _register(found, about)
-    return found
+    cls: type = found
+    return cls
 
 
 def _fingerprint(cls: type) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
+from parallel_python.serialize import choice
 from parallel_python.serialize.classes import reduce_class
 from parallel_python.serialize.functions import goes_by_value, reduce_cell, reduce_function
 
@@ -27,7 +28,7 @@ THRESHOLD = 256 * 1024
 MOST_INSIDE = 1024 * 1024
 
 #: A pickle with this in it, or behind it, may hold references.
-REFERENCE = b"parallel_python.remote.reference"
+REFERENCE = b"parallel_python.remoting.reference"
 
 #: Set in ``__flags__`` of classes that were made by running code.
 _HEAP_TYPE = 1 << 9
@@ -147,8 +148,6 @@ def dumps(value: Any, *, with_helpers: bool = True) -> tuple[bytes, list[memoryv
     references : bool
         Whether there is a `Reference` in it.
     """
-    from parallel_python.serialize import choice
-
     if choice.other is not None:
         return choice.other(value)
     file = io.BytesIO()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,8 +10,6 @@ from parallel_python.client.asyncresult import AsyncResult
 from parallel_python.client.mapresult import AsyncMapResult
 from parallel_python.client.part import Part, split_id
 from parallel_python.client.submission import Balance, name_of
-from parallel_python.engine import operations
-from parallel_python.serialize import dumps
 from parallel_python.view.base import View
 from parallel_python.view.direct import _sequence
 from parallel_python.view.partition import Map
@@ -80,17 +77,25 @@ class LoadBalancedView(View):
 
     def _submit(self, calls: Iterable[submission.Call], label: str | None) -> list[Part]:
         """Submit calls, each of which runs on one engine."""
+        calls = list(calls)
+        name = f"apply({name_of(calls[0][0])})"
+        return self._submit_packed((submission.pack_call(*call) for call in calls), name, label)
+
+    def _submit_packed(self, works: Iterable[submission.Packed], name: str, label: str | None) -> list[Part]:
+        """Submit pickled work, each piece of which runs on one engine."""
         balance = self._balance()
-        after, follow = ([] if one is None else one[0] for one in (balance.after, balance.follow))
+        placement = tuple(balance)
+        after = balance.after[0] if balance.after else []
+        follow = balance.follow[0] if balance.follow else []
         tasks, submissions = [], []
-        for function, args, kwargs in calls:
+        for data, blobs, file in works:
             task = self.client._new_task("apply", None, label)
-            task.after, task.follow = after, follow
-            submissions.append(submission.apply(task, balance, function, args, kwargs))
+            task.after, task.follow, task.file = after, follow, file
             tasks.append(task)
+            submissions.append((task.name, name, placement, ("apply", data, blobs)))
         return self._note(self.client._submit(tasks, submissions))
 
-    def map(
+    def map(  # type: ignore[override]
         self,
         __f: Callable[..., Any],
         /,
@@ -157,15 +162,15 @@ class LoadBalancedView(View):
         return_exceptions: bool,
         label: str | None,
     ) -> Any:
-        packed = pack_function(function)
-        calls = ((operations.map_packed, (*packed, chunk), {}) for chunk in chunks)
-        parts = self._submit(calls, label or self.label)
+        packed = submission.pack_function(function)
+        works = (submission.pack_chunk(packed, chunk) for chunk in chunks)
+        parts = self._submit_packed(works, f"map({name_of(function)})", label or self.label)
         result = AsyncMapResult(
             self.client, parts, Map(), name_of(function), ordered, lengths, return_exceptions
         )
         return self._finish(result, block)
 
-    def imap(
+    def imap(  # type: ignore[override]
         self,
         __f: Callable[..., Any],
         /,
@@ -202,19 +207,6 @@ class LoadBalancedView(View):
         register(name, view=self, make_default=make_default)
 
 
-def pack_function(function: Callable[..., Any]) -> tuple[str, bytes, list[Any]]:
-    """Return a function as `operations.map_packed` takes it: pickled once for many tasks."""
-    import pickle
-
-    try:
-        data, buffers, _ = dumps(function)
-    except Exception as error:
-        from parallel_python.serialize.diagnosis import refuse
-
-        raise refuse(error, {f"the function `{name_of(function)}`": function}) from None
-    return uuid.uuid4().hex, data, [pickle.PickleBuffer(buffer) for buffer in buffers]
-
-
 def _chunk(sequence: Any, start: int, stop: int) -> Any:
     return sequence.iloc[start:stop] if hasattr(sequence, "iloc") else sequence[start:stop]
 
@@ -232,7 +224,7 @@ def _seconds(timeout: float | None) -> float:
 
 def _dependency(wanted: Any) -> submission.Dep | None:
     """Return what a task waits for, as the kernel takes it."""
-    from parallel_python.remote.dependency import Dependency
+    from parallel_python.remoting.dependency import Dependency
 
     if wanted is None:
         return None

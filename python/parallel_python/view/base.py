@@ -11,7 +11,7 @@ from parallel_python.client.part import Part
 
 if TYPE_CHECKING:
     from parallel_python.client.client import Client
-    from parallel_python.remote.functions import ParallelFunction, RemoteFunction
+    from parallel_python.remoting.functions import ParallelFunction, RemoteFunction
     from parallel_python.view.executor import ViewExecutor
 
 Result = TypeVar("Result", bound=AsyncResult)
@@ -193,7 +193,7 @@ class View:
         self, block: bool | None = None, **flags: Any
     ) -> Callable[[Callable[..., Any]], RemoteFunction]:
         """Return a decorator: the function runs on this view's engines when it is called."""
-        from parallel_python.remote.functions import remote
+        from parallel_python.remoting.functions import remote
 
         return remote(self, self.block if block is None else block, **flags)
 
@@ -201,7 +201,7 @@ class View:
         self, dist: str = "b", block: bool | None = None, **flags: Any
     ) -> Callable[[Callable[..., Any]], ParallelFunction]:
         """Return a decorator: the function gets parts of its sequences on this view's engines."""
-        from parallel_python.remote.functions import parallel
+        from parallel_python.remoting.functions import parallel
 
         return parallel(self, dist, self.block if block is None else block, **flags)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from parallel_python.client.asyncresult import AsyncResult
 from parallel_python.client.mapresult import AsyncMapResult
+from parallel_python.client.submission import Call
 from parallel_python.engine import operations
 from parallel_python.serialize import choice
 from parallel_python.view.base import View
@@ -183,7 +184,9 @@ class DirectView(View):
         """
         chosen = self.client._targets(self.targets if targets is None else targets)
         parts = mapper_for(dist).partition(_sequence(seq), len(chosen))
-        calls = [(operations.push, ({key: _flat(part) if flatten else part},), {}) for part in parts]
+        calls: list[Call] = [
+            (operations.push, ({key: _flat(part) if flatten else part},), {}) for part in parts
+        ]
         sent = self._note(self.client._apply_each(chosen, calls, self.label))
         result = AsyncResult(self.client, sent, "scatter", chosen, owner=True)
         if self.block if block is None else block:
@@ -218,7 +221,7 @@ class DirectView(View):
             return gathered(self._wait(result).get())
         return result
 
-    def map(
+    def map(  # type: ignore[override]
         self,
         __f: Callable[..., Any],
         /,
@@ -271,7 +274,7 @@ class DirectView(View):
         mapper = mapper_for(dist)
         targets = self.client._targets(self.targets)[:n]
         divided = [mapper.partition(_first(sequence, n), len(targets)) for sequence in whole]
-        calls = [(operation, (function, *parts), {}) for parts in zip(*divided, strict=True)]
+        calls: list[Call] = [(operation, (function, *parts), {}) for parts in zip(*divided, strict=True)]
         parts = self._note(self.client._apply_each(targets, calls, label or self.label))
         result = AsyncMapResult(
             self.client,

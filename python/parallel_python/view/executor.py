@@ -31,7 +31,7 @@ class ViewExecutor(Executor):
     def _max_workers(self) -> int:
         return len(self.view)
 
-    def submit(self, __f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> AsyncResult:  # type: ignore[override]
+    def submit(self, __f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> AsyncResult:
         """Have a call made, and return its result to come."""
         if self._shut:
             raise RuntimeError("cannot schedule new futures after shutdown")

@@ -50,7 +50,7 @@ def sync_imports(view: DirectView, *, quiet: bool = False) -> Iterator[None]:
                 results[key] = view._call(operations.import_module, key, {}, False)
         return here(name, globals, locals, fromlist or (), level)
 
-    builtins.__import__ = import_on_both  # type: ignore[assignment]
+    builtins.__import__ = import_on_both
     try:
         yield
     finally:

@@ -11,9 +11,9 @@ file              what it is
 
 from __future__ import annotations
 
-from parallel_python.remote.dependency import Dependency, depend, dependent, require
-from parallel_python.remote.functions import ParallelFunction, RemoteFunction, parallel, remote
-from parallel_python.remote.reference import Reference
+from parallel_python.remoting.dependency import Dependency, depend, dependent, require
+from parallel_python.remoting.functions import ParallelFunction, RemoteFunction, parallel, remote
+from parallel_python.remoting.reference import Reference
 
 __all__ = [
     "Dependency",

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from parallel_python.client.submission import Call
 from parallel_python.engine import operations
 
 if TYPE_CHECKING:
@@ -138,7 +139,9 @@ def _call_balanced(view: LoadBalancedView, function: ParallelFunction, sequences
         return []
     count = min(n, len(view)) if function.chunksize is None else -(-n // function.chunksize)
     divided = [mapper.partition(sequence, count) for sequence in sequences]
-    calls = [(operations.map_each, (function.func, *parts), {}) for parts in zip(*divided, strict=True)]
+    calls: list[Call] = [
+        (operations.map_each, (function.func, *parts), {}) for parts in zip(*divided, strict=True)
+    ]
     parts = view._submit(calls, None)
     name = getattr(function.func, "__name__", "f")
     lengths = [len(part) for part in divided[0]]

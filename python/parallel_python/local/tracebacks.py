@@ -1,0 +1,53 @@
+"""Tracebacks in the notebook as a person reads them: without the frames of this package.
+
+What goes wrong inside a call of the client API goes wrong at the user's line; how the call works inside is
+of no use there. With ``PARALLEL_PYTHON_LOG=debug`` in the environment all frames are shown.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import TracebackType
+from typing import Any
+
+from IPython.core.interactiveshell import InteractiveShell
+
+#: In what files our own frames are.
+OURS = "parallel_python/"
+
+#: Where we wait, and what we pickle with.
+BELOW_US = ("threading.py", "concurrent/futures/_base.py", "pickle.py", "queue.py", "asyncio/base_events.py")
+
+
+def hide_our_frames(shell: InteractiveShell) -> None:
+    """Have a shell show no frames of ours, unless all frames are."""
+    if os.environ.get("PARALLEL_PYTHON_LOG") == "debug":
+        return
+    all_of_it = shell._get_exc_info
+
+    def _get_exc_info(exc_tuple: Any = None) -> tuple[Any, Any, Any]:
+        etype, value, trace = all_of_it(exc_tuple)  # type: ignore[no-untyped-call]
+        shown = without_ours(trace)
+        if shown is not trace:
+            sys.last_traceback = shown
+        return etype, value, shown
+
+    shell._get_exc_info = _get_exc_info  # type: ignore[method-assign]
+
+
+def without_ours(trace: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without our frames and what they called in the standard library."""
+    whole = trace
+    frames: list[TracebackType] = []
+    inside = False
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        inside = file.startswith(OURS) or (inside and file.endswith(BELOW_US))
+        if not inside:
+            frames.append(trace)
+        trace = trace.tb_next
+    shown: TracebackType | None = None
+    for frame in reversed(frames):
+        shown = TracebackType(shown, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return whole if shown is None else shown

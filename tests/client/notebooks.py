@@ -1,0 +1,29 @@
+"""Cells that check themselves: what a user would write, with assertions in the notebook."""
+
+from __future__ import annotations
+
+import textwrap
+
+from notebook import Cell, Notebook
+
+#: How every one of these notebooks begins.
+START = """
+import ipyparallel as ipp
+rc = ipp.Client(profile='mpi')
+dview = rc[:]
+def raises(kind, text, call, *args, **kwargs):
+    import re
+    try:
+        call(*args, **kwargs)
+    except kind as error:
+        assert re.search(text, str(error)), f'{text!r} is not in: {error}'
+        return error
+    raise AssertionError(f'{kind.__name__} was not raised')
+"""
+
+
+def check(nb: Notebook, code: str, timeout: float = 60) -> Cell:
+    """Run a cell whose assertions must hold."""
+    cell = nb.run(textwrap.dedent(code), timeout)
+    assert cell.status == "ok", f"{code}\n{cell.error}\n{cell.stdout}{cell.stderr}"
+    return cell
