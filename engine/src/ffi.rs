@@ -16,6 +16,37 @@ pub(crate) unsafe extern "C" fn parallel_python_main(argc: c_int, argv: *mut *mu
     unsafe { pyo3::ffi::Py_BytesMain(argc, argv) }
 }
 
+/// What a waiting MPI call asks when a signal has come (`fabric::abi::Signals`). The call may or may not hold the
+/// GIL; the thread is Python's main one.
+pub(crate) unsafe extern "C" fn signals_in_mpi(question: c_int) -> c_int {
+    // Not `Python::attach`: a call of ours is on this thread's stack, from which it would conclude that the GIL is
+    // held, but mpi4py has let it go.
+    // SAFETY: Python runs, on this very thread; what is taken is given back, and `py` does not outlive it.
+    unsafe {
+        let state = pyo3::ffi::PyGILState_Ensure();
+        let answer = crate::worker::interrupted::answer(pyo3::Python::assume_attached(), question);
+        pyo3::ffi::PyGILState_Release(state);
+        c_int::from(answer)
+    }
+}
+
+/// Has Python's main thread call `raise_kept` before it runs on.
+pub(crate) fn raise_soon(_py: pyo3::Python<'_>) {
+    /// Returns as Python has it: -1 with an exception set.
+    extern "C" fn raise(_: *mut std::ffi::c_void) -> c_int {
+        pyo3::Python::attach(|py| match crate::worker::interrupted::raise_kept() {
+            Ok(()) => 0,
+            Err(error) => {
+                error.restore(py);
+                -1
+            }
+        })
+    }
+    // SAFETY: the interpreter runs, as the token says; the callback needs no argument. When the list of calls is
+    // full, the exception stays until the next MPI call fails.
+    unsafe { pyo3::ffi::Py_AddPendingCall(Some(raise), std::ptr::null_mut()) };
+}
+
 /// Signals that a thread raises by its own fault: blocking them would hide the fault from faulthandler.
 const FAULTS: [c_int; 6] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT, libc::SIGTRAP];

@@ -21,6 +21,7 @@ mod answers;
 mod engine;
 mod guard;
 mod host;
+pub(crate) mod interrupted;
 mod lifeline;
 mod link;
 mod queue;
@@ -28,5 +29,6 @@ mod stack;
 mod world;
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    interrupted::register(module)?;
     module.add_class::<engine::Engine>()
 }

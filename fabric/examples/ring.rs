@@ -43,7 +43,7 @@ struct Options {
 
 fn main() -> Fallible<()> {
     let options = options()?;
-    let fabric = Mpi::start(&options.plugin, options.libmpi.as_deref())?;
+    let fabric = Mpi::start(&options.plugin, options.libmpi.as_deref(), None, None)?;
     let (rank, size, library) = (fabric.rank(), fabric.size(), fabric.library().to_owned());
     let bell = Doorbell::create(&options.folder, rank)?;
     let (tasks, inbox) = channel();

@@ -2,14 +2,14 @@
 //! own types, so that one engine works with every MPI.
 //!
 //! **Invariant**: both sides are of the same [`VERSION`], which is the first member of the table and
-//! is read before anything else. **Contract**: all calls but [`Plugin::start`] take the end that it
+//! is read before anything else. **Contract**: all calls but [`Plugin::start`] and [`Plugin::signalled`] take the end that `start`
 //! returned; one call at a time (the caller's lock), from any thread; `start` and `finalize` from the
 //! same thread.
 
 use std::ffi::c_void;
 
 /// The version of this interface. Raise it with every change of this file.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The exported symbol: an [`Entry`].
 pub const SYMBOL: &[u8] = b"parallel_python_mpi\0";
@@ -75,6 +75,29 @@ pub struct World {
     pub library: Words,
 }
 
+/// What the layer over user code's MPI calls is given ([`Plugin::start`]).
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct Layer {
+    /// Memory that every rank of this host has mapped, zeroed before the first rank came; null for none.
+    /// It stays mapped as long as the process lives.
+    pub board: *mut u8,
+    /// How many bytes that is.
+    pub board_length: usize,
+    /// Talks to Python about signals, on the thread that called `start`; `None` where nobody would listen.
+    pub signals: Option<Signals>,
+}
+
+/// What [`Layer::signals`] is called with.
+pub type Signals = unsafe extern "C" fn(question: i32) -> i32;
+
+/// Have Python handle what signals have come: 1 when that raised an exception, which Python then keeps for the
+/// error of the MPI call that is about to fail; otherwise 0.
+pub const HANDLE: i32 = 0;
+
+/// The MPI call did not fail after all: Python is to raise what it kept as soon as it can.
+pub const TOO_LATE: i32 = 1;
+
 /// A message that is there to be taken.
 #[repr(C)]
 #[derive(Default)]
@@ -92,8 +115,17 @@ pub struct Arrival {
 pub struct Plugin {
     /// [`VERSION`] of the plugin.
     pub version: u32,
-    /// Initialises MPI, duplicates `MPI_COMM_WORLD` and stores the new end.
-    pub start: unsafe extern "C" fn(end: *mut *mut End, world: *mut World, words: *mut Words) -> i32,
+    /// Initialises MPI, duplicates `MPI_COMM_WORLD` and stores the new end. User code's MPI calls heed
+    /// `layer` from here on.
+    pub start: unsafe extern "C" fn(
+        layer: *const Layer,
+        end: *mut *mut End,
+        world: *mut World,
+        words: *mut Words,
+    ) -> i32,
+    /// A signal was sent to the thread that called `start`: an MPI call that it waits in is to have Python handle
+    /// it. Takes no end and may be called at any time, from any thread.
+    pub signalled: extern "C" fn(),
     /// Waits until every rank has called it.
     pub barrier: unsafe extern "C" fn(end: *mut End, words: *mut Words) -> i32,
     /// Copies `length` bytes and starts to send them to the rank `to`.

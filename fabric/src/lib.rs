@@ -15,6 +15,7 @@
 #![deny(unsafe_code)]
 
 pub mod abi;
+mod board;
 pub mod comm;
 pub mod config;
 pub mod doorbell;

@@ -13,7 +13,8 @@ use std::ptr;
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
 
-use crate::abi::{Arrival, DONE, End, Entry, NOTHING, Plugin, SYMBOL, VERSION, Words, World};
+use crate::abi::{Arrival, DONE, End, Entry, Layer, NOTHING, Plugin, SYMBOL, Signals, VERSION, Words, World};
+use crate::board;
 use crate::message::Rank;
 use crate::transport::{Fabric, FabricError};
 
@@ -34,12 +35,18 @@ unsafe impl Send for Mpi {}
 
 impl Mpi {
     /// Opens `plugin`, after `libmpi` if one is given, and initialises MPI. Collective over all
-    /// ranks; on the thread that will finalise.
+    /// ranks; on the thread that will finalise. `board` is the file through which the ranks of this host know
+    /// who waits for whom; `signals` is asked when a signal comes while user code waits in MPI.
     ///
     /// # Errors
     /// [`FabricError::Open`] and [`FabricError::Version`] for a library that cannot be used,
     /// [`FabricError::Mpi`] when MPI does not come up, or not with `MPI_THREAD_MULTIPLE`.
-    pub fn start(plugin: &Path, libmpi: Option<&Path>) -> Result<Mpi, FabricError> {
+    pub fn start(
+        plugin: &Path,
+        libmpi: Option<&Path>,
+        board: Option<&Path>,
+        signals: Option<Signals>,
+    ) -> Result<Mpi, FabricError> {
         // Opened first, by its path, so that the plugin's need of a libmpi is met by this one. It
         // stays local: opening the plugin globally promotes the plugin, then what it needs.
         if let Some(libmpi) = libmpi {
@@ -47,12 +54,33 @@ impl Mpi {
         }
         let library = open(plugin, RTLD_NOW | RTLD_GLOBAL)?;
         let table = table(plugin, &library)?;
+        let board = board.map(board::open).transpose().map_err(FabricError::io("cannot map the board"))?;
+        let (board, board_length) = board.unwrap_or((ptr::null_mut(), 0));
+        let layer = Layer { board, board_length, signals };
         let (mut end, mut world, mut words) = (ptr::null_mut(), World::default(), Words::new());
-        // SAFETY: the three live through the call, which stores a valid end when it is done.
-        let status = unsafe { (table.start)(&mut end, &mut world, &mut words) };
+        // SAFETY: all of them live through the call, which stores a valid end when it is done; the board stays
+        // mapped.
+        let status = unsafe { (table.start)(&layer, &mut end, &mut world, &mut words) };
         done(status, &words)?;
         let library = world.library.get();
         Ok(Mpi { plugin: table, end, rank: world.rank, size: world.size, library, lost: BTreeSet::new() })
+    }
+
+    /// What to tell when a signal was sent to the thread that started MPI.
+    #[must_use]
+    pub fn signal(&self) -> MpiSignal {
+        MpiSignal(self.plugin)
+    }
+}
+
+/// See [`Mpi::signal`].
+#[derive(Debug, Clone, Copy)]
+pub struct MpiSignal(&'static Plugin);
+
+impl MpiSignal {
+    /// A signal was sent: an MPI call that the thread waits in has Python handle it.
+    pub fn sent(self) {
+        (self.0.signalled)();
     }
 }
 

@@ -23,7 +23,7 @@ use pyo3::types::{PyBytes, PyList, PyTuple};
 use super::link::Link;
 use super::queue::{Queue, Turn};
 use super::stack::Stack;
-use super::{host, lifeline, world};
+use super::{host, interrupted, lifeline, world};
 use crate::capture::Capture;
 use crate::farewell::FAREWELL;
 use crate::{ffi, payload, threads};
@@ -172,6 +172,7 @@ impl Engine {
         self.link.guard.end();
         // What has arrived by now is too late. Python runs handlers where it is asked to: here.
         while py.check_signals().is_err() {}
+        interrupted::forget(py);
         if self.is_fork() {
             // A child that a cell forked has come to the cell's end; it is no engine.
             ffi::flush_c_output();
@@ -346,6 +347,7 @@ impl Engine {
         // Launchers hand descriptors to ranks that no process of a cell should hold open.
         ffi::close_all_on_exec();
         link.set_outbox(world.outbox);
+        link.guard.set_mpi(world.signal);
         Ok(Engine {
             set,
             door,

@@ -4,14 +4,17 @@
 //! has arrived when `end` returns. One for a task that has not begun is kept until it does; one for a task that
 //! is over is forgotten.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use fabric::message::task::TaskId;
+use fabric::mpi::MpiSignal;
 
 use crate::{ffi, group};
 
 pub(super) struct Guard {
     main: libc::pthread_t,
+    /// There once MPI is up: an MPI call that waits does not notice a signal by itself.
+    mpi: OnceLock<MpiSignal>,
     state: Mutex<State>,
 }
 
@@ -25,7 +28,13 @@ struct State {
 impl Guard {
     /// To be made on Python's main thread.
     pub(super) fn new() -> Guard {
-        Guard { main: ffi::this_thread(), state: Mutex::default() }
+        Guard { main: ffi::this_thread(), mpi: OnceLock::new(), state: Mutex::default() }
+    }
+
+    /// MPI is up.
+    pub(super) fn set_mpi(&self, mpi: MpiSignal) {
+        // Called once, by the engine's constructor.
+        let _ = self.mpi.set(mpi);
     }
 
     /// The task's code begins.
@@ -33,7 +42,7 @@ impl Guard {
         let mut state = self.state();
         state.running = Some(task);
         if state.early == Some(task) {
-            ffi::signal_thread(self.main, libc::SIGINT);
+            self.send();
         }
     }
 
@@ -48,7 +57,7 @@ impl Guard {
         let mut state = self.state();
         if state.running == Some(task) {
             // Under the lock, so that it is sent before `end` returns.
-            ffi::signal_thread(self.main, libc::SIGINT);
+            self.send();
             group::interrupt_children();
         } else {
             state.early = Some(task);
@@ -63,6 +72,13 @@ impl Guard {
     /// Python's main thread.
     pub(super) fn main(&self) -> libc::pthread_t {
         self.main
+    }
+
+    fn send(&self) {
+        ffi::signal_thread(self.main, libc::SIGINT);
+        if let Some(mpi) = self.mpi.get() {
+            mpi.sent();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

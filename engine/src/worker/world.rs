@@ -12,8 +12,10 @@ use fabric::frame;
 use fabric::message::lifeline::{Hello, Role};
 use fabric::message::task::Task;
 use fabric::message::{BUILD, Rank};
-use fabric::mpi::Mpi;
+use fabric::mpi::{Mpi, MpiSignal};
 use fabric::transport::Fabric as _;
+
+use crate::ffi;
 
 pub(super) struct World {
     pub(super) rank: Rank,
@@ -24,11 +26,15 @@ pub(super) struct World {
     pub(super) outbox: Outbox,
     /// Rank 0's socket to the kernel.
     pub(super) gateway: Option<RawFd>,
+    /// To be told of signals.
+    pub(super) signal: MpiSignal,
 }
 
 /// Initialises MPI and starts the comm thread; together with every other rank.
 pub(super) fn enter(set: &RankConfig, tasks: Sender<Task>) -> anyhow::Result<World> {
-    let mpi = Mpi::start(&set.mpi_plugin, set.libmpi.as_deref())?;
+    let board = set.runtime.join("board");
+    let mpi = Mpi::start(&set.mpi_plugin, set.libmpi.as_deref(), Some(&board), Some(ffi::signals_in_mpi))?;
+    let signal = mpi.signal();
     let (rank, size, library) = (mpi.rank(), mpi.size(), mpi.library().to_owned());
     let bell = Doorbell::create(&set.runtime, rank)?;
     // A world of the wrong size has several ranks 0, of which the kernel must hear without taking one for its
@@ -36,7 +42,7 @@ pub(super) fn enter(set: &RankConfig, tasks: Sender<Task>) -> anyhow::Result<Wor
     let gateway = if rank == 0 && size == set.size { Some(connect_gateway(set)?) } else { None };
     let descriptor = gateway.as_ref().map(|gateway| gateway.as_raw_fd());
     let (comm, outbox) = Comm::start(Box::new(mpi), bell, gateway, tasks)?;
-    Ok(World { rank, size, library, comm, outbox, gateway: descriptor })
+    Ok(World { rank, size, library, comm, outbox, gateway: descriptor, signal })
 }
 
 fn connect_gateway(set: &RankConfig) -> anyhow::Result<UnixStream> {

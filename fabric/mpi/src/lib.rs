@@ -3,22 +3,22 @@
 //!
 //! **Invariant**: no panic and no MPI error leaves the plugin other than as [`abi::FAILED`] with
 //! words. **Who owns what**: the caller owns an [`End`] between [`start`] and [`finalize`], lends it
-//! to one call at a time, and owns every other pointer. **Boundary**: packets are bytes here, and the
-//! private communicator is all that the plugin touches of the user's MPI.
+//! to one call at a time, and owns every other pointer. **Boundary**: packets are bytes here.
 //!
 //! The plugin's own calls are `PMPI_` ones (MPI 4.1, 15.2.1): what carries packets must not pass
-//! through a layer that watches user code's calls.
+//! through [`layer`], which stands between user code and MPI.
 
 mod call;
 mod end;
+mod layer;
 mod world;
 
-use fabric::abi::{self, Arrival, DONE, FAILED, NOTHING, Plugin, VERSION, Words, World};
+use fabric::abi::{self, Arrival, DONE, FAILED, Layer, NOTHING, Plugin, VERSION, Words, World};
 
 use end::End;
 
 static PLUGIN: Plugin =
-    Plugin { version: VERSION, start, barrier, send, probe, take, progress, lose, finalize };
+    Plugin { version: VERSION, start, signalled, barrier, send, probe, take, progress, lose, finalize };
 
 /// The plugin's one exported symbol ([`abi::Entry`]).
 #[unsafe(no_mangle)]
@@ -26,14 +26,24 @@ pub extern "C" fn parallel_python_mpi() -> *const Plugin {
     &raw const PLUGIN
 }
 
-unsafe extern "C" fn start(end: *mut *mut abi::End, world: *mut World, words: *mut Words) -> i32 {
+unsafe extern "C" fn start(
+    layer: *const Layer,
+    end: *mut *mut abi::End,
+    world: *mut World,
+    words: *mut Words,
+) -> i32 {
     // SAFETY: the caller passes live values (`abi`), and the new end is its own from here on.
     answer(words, || unsafe {
         let (started, about) = world::start()?;
+        layer::start(&*layer, about.rank, about.size)?;
         *world = about;
         *end = Box::into_raw(Box::new(started)).cast();
         Ok(true)
     })
+}
+
+extern "C" fn signalled() {
+    layer::signalled();
 }
 
 unsafe extern "C" fn barrier(end: *mut abi::End, words: *mut Words) -> i32 {
@@ -82,6 +92,7 @@ unsafe extern "C" fn progress(end: *mut abi::End, pending: *mut usize, words: *m
 unsafe extern "C" fn lose(end: *mut abi::End, rank: u32) {
     // SAFETY: as `with` says.
     unsafe { with(end) }.lose(rank);
+    layer::lose(rank);
 }
 
 unsafe extern "C" fn finalize(end: *mut abi::End, words: *mut Words) -> i32 {

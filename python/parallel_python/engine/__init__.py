@@ -21,6 +21,7 @@ file                      what it is
 ``processes``             ``!command``
 ``coroutines``            top-level ``await``
 ``interrupts``            when an interrupt raises, and when not
+``waits``                 what mpi4py needs when an interrupt ends a wait in MPI
 ``profile``               the user's IPython profile: configuration and start-up files
 ``world``                 `MPI`, `mpi_rank` and `mpi_size` in the user's namespace
 ========================  ======================================================================

@@ -1,0 +1,64 @@
+//! A collective begins when all ranks have come.
+//!
+//! While it waits, MPI has nothing of the caller's, so the wait can end at any time; once all have come, the call
+//! goes to MPI as it is, and is over in no time. (MPI 4.1, 6.1: a correct program works whether or not a collective
+//! synchronises.)
+//!
+//! **Invariant**: either all ranks enter MPI or none does.
+
+use std::ffi::c_int;
+
+use mpi::ffi;
+
+use super::board::Came;
+use super::vigil::{On, Stop, Vigil, too_late};
+use super::{STATE, comms};
+
+/// Looks at the board before MPI is moved along: others may wait for what this rank has sent.
+const BEFORE_PROGRESS: u32 = 256;
+
+/// How a rank passed.
+pub(super) enum Passed {
+    /// All of the communicator's ranks are here.
+    Together,
+    /// The communicator has no place on the board, so nobody was waited for.
+    Alone,
+}
+
+/// Waits for every rank of `comm`.
+pub(super) fn pass(comm: ffi::MPI_Comm) -> Result<Passed, c_int> {
+    let Some(state) = STATE.get() else { return Ok(Passed::Alone) };
+    let mut vigil = Vigil::begin(comm, On::All)?;
+    let (Some(place), Some(board)) = (comms::place(state, comm), &state.board) else {
+        return Ok(Passed::Alone);
+    };
+    let Came::Early(round) = place.come() else { return Ok(Passed::Together) };
+    let mut looks = 0_u32;
+    while !place.is_complete(round) {
+        looks += 1;
+        if looks > BEFORE_PROGRESS || state.crowded {
+            progress();
+        }
+        let Some(stop) = vigil.pause(true) else { continue };
+        if place.withdraw(round) {
+            if stop == Stop::Interrupted {
+                board.poison(place);
+            }
+            return Err(stop.raise(comm));
+        }
+        if stop == Stop::Interrupted {
+            too_late();
+        }
+    }
+    Ok(Passed::Together)
+}
+
+/// Moves MPI along (MPI 4.1, 3.5).
+fn progress() {
+    let mut found = 0;
+    // SAFETY: MPI is initialised; the out-pointer lives.
+    unsafe {
+        let (source, tag) = (ffi::RSMPI_ANY_SOURCE, ffi::RSMPI_ANY_TAG);
+        ffi::PMPI_Iprobe(source, tag, ffi::RSMPI_COMM_SELF, &mut found, ffi::RSMPI_STATUS_IGNORE);
+    }
+}

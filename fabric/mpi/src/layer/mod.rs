@@ -1,0 +1,94 @@
+//! The layer between user code and MPI: it defines the blocking `MPI_` functions, so that mpi4py finds these
+//! before MPI's own (`fabric::mpi` sees to the order), and calls MPI through `PMPI_` (MPI 4.1, 15.2).
+//!
+//! ```text
+//!  user code ─► MPI_Allreduce ─► gate: every rank is here ─► PMPI_Allreduce
+//!            ─► MPI_Recv ──────► PMPI_Irecv, PMPI_Test …  ─► cancelled when interrupted
+//!            ─► MPI_Wait ──────► PMPI_Test …              ─► receives are cancelled when interrupted
+//! ```
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | `vigil` | how a call waits, and what ends the wait: a signal, a death, a communicator that is out of step |
+//! | `board` | memory of all ranks of the host: who has come to which collective |
+//! | `comms` | a communicator's place on the board; the functions that make communicators |
+//! | `gate` | a collective begins when all have come, so an interrupt never leaves a buffer with MPI |
+//! | `collectives` | the functions that pass the gate |
+//! | `large` | functions that not every MPI has |
+//! | `point` | receives, probes and sends |
+//! | `receives` | receives under way |
+//! | `requests` | waits for requests |
+//! | `lost` | ranks that have died |
+//! | `errors` | what is said when a call ends early; `MPI_Finalize` and `MPI_Abort` |
+//!
+//! **Invariant**: no call returns while MPI may still touch memory that is the caller's, unless the caller holds a
+//! request for it. A call ends early only on the thread that Python runs signal handlers on, and only where the
+//! communicator's errors return, as mpi4py has it: everybody else gets plain MPI.
+
+#![allow(non_snake_case, reason = "these are MPI's names")]
+
+mod board;
+mod collectives;
+mod comms;
+mod errors;
+mod gate;
+#[cfg(mpich)]
+mod large;
+mod lost;
+mod point;
+mod receives;
+mod requests;
+mod vigil;
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use fabric::abi::{Layer, Signals};
+
+use board::Board;
+use errors::Errors;
+pub(crate) use lost::lose;
+
+/// What the layer knows; there once MPI is up.
+struct State {
+    signals: Option<Signals>,
+    /// The thread that started MPI, which is Python's main thread.
+    main: libc::pthread_t,
+    board: Option<Board>,
+    /// The attribute that says where on the board a communicator is.
+    keyval: i32,
+    errors: Errors,
+    /// There are more ranks than cores: who waits makes room at once.
+    crowded: bool,
+}
+
+static STATE: OnceLock<State> = OnceLock::new();
+
+/// A signal was sent to the main thread and nobody has asked Python about it since.
+static SIGNALLED: AtomicBool = AtomicBool::new(false);
+
+/// The layer begins to work, on the thread that started MPI.
+///
+/// # Safety
+/// The board must be as `fabric::abi` says.
+pub(crate) unsafe fn start(layer: &Layer, rank: u32, size: u32) -> Result<(), String> {
+    // SAFETY: passed on.
+    let board = unsafe { Board::new(layer.board, layer.board_length) };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let state = State {
+        signals: layer.signals,
+        // SAFETY: no precondition.
+        main: unsafe { libc::pthread_self() },
+        board,
+        keyval: comms::keyval()?,
+        errors: Errors::new()?,
+        crowded: size as usize > cores,
+    };
+    let _first = STATE.set(state);
+    comms::attach_world(rank, size)
+}
+
+/// See `fabric::abi::Plugin::signalled`.
+pub(crate) fn signalled() {
+    SIGNALLED.store(true, Ordering::SeqCst);
+}
