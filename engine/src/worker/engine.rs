@@ -252,8 +252,13 @@ impl Engine {
         self.report(py, Event::Payload { content: Json::from(content) })
     }
 
-    /// A cell failed: the cells that wait behind it are not run.
+    /// A cell failed: the cells that wait behind it are not run. Those behind a cell that was interrupted are: it
+    /// may have been given up long ago, and they were sent since.
     fn abort_cells(&self) {
+        let task = self.capture.get().map_or(0, Capture::tag);
+        if self.link.guard.was_interrupted(task) {
+            return;
+        }
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_cells(&self.link.ledger);
     }
 

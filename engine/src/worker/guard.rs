@@ -23,6 +23,8 @@ struct State {
     running: Option<TaskId>,
     /// The last task whose interrupt came while it did not run. Ids are not used twice.
     early: Option<TaskId>,
+    /// The last task that was interrupted.
+    interrupted: Option<TaskId>,
 }
 
 impl Guard {
@@ -55,6 +57,7 @@ impl Guard {
     /// Interrupts `task`, and the processes that it started.
     pub(super) fn interrupt(&self, task: TaskId) {
         let mut state = self.state();
+        state.interrupted = Some(task);
         if state.running == Some(task) {
             // Under the lock, so that it is sent before `end` returns.
             self.send();
@@ -62,6 +65,11 @@ impl Guard {
         } else {
             state.early = Some(task);
         }
+    }
+
+    /// Whether somebody wanted `task` to end.
+    pub(super) fn was_interrupted(&self, task: TaskId) -> bool {
+        self.state().interrupted == Some(task)
     }
 
     /// The task that runs.
