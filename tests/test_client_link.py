@@ -6,7 +6,7 @@ from notebook import Notebook
 
 #: Submits pickled calls and gathers what is told until all tasks have ended.
 HELPERS = """
-import os, pickle, time, operator
+import json, os, pickle, time, operator
 from parallel_python.local import link
 core = link().client()
 told = []
@@ -15,12 +15,22 @@ def call(function, *args, **kwargs):
     pickled = pickle.dumps((function, args, kwargs), protocol=5, buffer_callback=out.append)
     return ("apply", pickled, [buffer.raw() for buffer in out])
 def wait(*names):
-    left = set(names)
-    while left:
+    while not all(of(name, "over", "refused") for name in names):
+        told.extend(core.next())
+def ask(what, *arguments):
+    number = ask.last = getattr(ask, "last", 0) + 1
+    getattr(core, what)(number, *arguments)
+    while True:
+        found = None
         for one in core.next():
             told.append(one)
-            if one[0] in ("over", "refused"):
-                left.discard(one[1])
+            if one[0] in ("answer", "failed") and one[1] == number:
+                found = one
+        if found:
+            return json.loads(found[2]) if found[0] == "answer" else found[2:]
+def wait_for(kind, name):
+    while not of(name, kind):
+        told.extend(core.next())
 def of(name, *kinds):
     return [one for one in told if one[0] in kinds and one[1] == name]
 def values(name):
@@ -89,3 +99,115 @@ def test_shared_memory_that_is_gone_is_an_error(nb: Notebook) -> None:
         "print(of('t6', 'refused')[0][2:])"
     )
     assert cell.stdout.startswith("('EngineError', 'the data of process ")
+
+
+def test_what_has_not_begun_is_taken_back(nb: Notebook) -> None:
+    nb.ok(HELPERS)
+    cell = nb.ok(
+        "core.submit([('a1', 'sleep', [0], call(time.sleep, 2)), ('a2', 'pow', [0, 1], call(pow, 2, 2))])\n"
+        "wait_for('done', 'a2')\n"
+        "queues = ask('query', 'queues', [])['engines']\n"
+        "print(queues['0']['queue'], queues['1']['queue'])\n"
+        "print(ask('abort', ['a2', 'a1']))\n"
+        "wait('a2')\n"
+        "print(outcomes('a2'), values('a2'))\n"
+        "wait('a1')\n"
+        "print(outcomes('a1'))"
+    )
+    assert cell.stdout == ("['a1', 'a2'] []\nNone\n{0: 'aborted', 1: 'ok'} {1: 4}\n{0: 'ok'}\n")
+
+
+def test_a_task_is_interrupted_and_the_one_behind_it_taken_back(nb: Notebook) -> None:
+    nb.ok(HELPERS)
+    cell = nb.ok(
+        "code = 'print(1); import time; time.sleep(60)'\n"
+        "core.submit([('i1', 'sleep', [2], ('execute', code, False)), ('i2', 'pow', [2], call(pow, 2, 2))])\n"
+        "wait_for('stream', 'i1')\n"
+        "core.interrupt(['i2', 'i1'])\n"
+        "wait('i1', 'i2')\n"
+        "print(outcomes('i1')[2][0], outcomes('i2'))",
+        timeout=30,
+    )
+    assert cell.stdout == "KeyboardInterrupt {2: 'aborted'}\n"
+
+
+def test_a_failed_cell_aborts_the_cells_behind_it(nb: Notebook) -> None:
+    nb.ok(HELPERS)
+    cell = nb.ok(
+        "code = 'import time; print(1); time.sleep(0.5); 1/0'\n"
+        "core.submit([('f1', '', [1], ('execute', code, True)),\n"
+        "             ('f2', '', [1], ('execute', 'x_aborted = 1', True)),\n"
+        "             ('f3', '', [1], call(pow, 2, 2))])\n"
+        "wait('f1', 'f2', 'f3')\n"
+        "print(outcomes('f1')[1][0], outcomes('f2'), values('f3'))"
+    )
+    assert cell.stdout == "ZeroDivisionError {1: 'aborted'} {1: 4}\n"
+
+
+def test_tasks_are_recalled_with_all_that_happened(nb: Notebook) -> None:
+    nb.ok(HELPERS)
+    nb.ok("%px print('from px')")
+    cell = nb.ok(
+        "core.submit([('r1', 'pow', [3], call(pow, 2, 5))])\n"
+        "wait('r1')\n"
+        "told.clear()\n"
+        "records = ask('query', 'records', [])\n"
+        "px = [one for one in records if one['code'] == \"print('from px')\"][-1]\n"
+        "print(px['name'][:3], px['method'], px['targets'], px['parts']['2']['status'],\n"
+        "      px['submitted'] > 1e9)\n"
+        "found = ask('recall', ['r1', px['name'], 'nobody'])\n"
+        "wait('r1', px['name'])\n"
+        "print(sorted(one['name'][:2] for one in found), values('r1'))\n"
+        "print(sorted(one[3:] for one in of(px['name'], 'stream')), [one[0] for one in told][0])"
+    )
+    assert cell.stdout == (
+        "px_ execute [0, 1, 2, 3] ok True\n['px', 'r1'] {3: 32}\n"
+        f"{[('stdout', 'from px' + chr(10))] * 4} answer\n"
+    )
+
+
+def test_signals_and_stacks(nb: Notebook) -> None:
+    nb.ok(HELPERS)
+    cell = nb.ok(
+        "core.submit([('s1', 'sleep', [1], call(time.sleep, 60))])\n"
+        "while 'operations' not in (stacks := ask('query', 'stacks', [0, 1]))['1']: pass\n"
+        "print(sorted(stacks))\n"
+        "print(ask('signal', [1, 7], 15)[0])\n"
+        "print(ask('signal', [1], 2))\n"
+        "wait('s1')\n"
+        "print(outcomes('s1')[1][0])"
+    )
+    assert cell.stdout == "['0', '1']\nEngineError\nNone\nKeyboardInterrupt\n"
+
+
+def test_an_engine_that_dies_loses_its_tasks_alone(nb: Notebook) -> None:
+    nb.ok(HELPERS)
+    cell = nb.ok(
+        "core.submit([('d1', 'sleep', [1, 2], call(time.sleep, 1)), ('d2', 'pow', [1], call(pow, 2, 2))])\n"
+        "while not ask('query', 'queues', [])['engines']['1']['queue']: pass\n"
+        "ask('signal', [1], 9)\n"
+        "wait('d1', 'd2')\n"
+        "print(outcomes('d1'), of('d1', 'lost')[0][2], 'SIGKILL' in of('d1', 'lost')[0][3])\n"
+        "core.submit([('d3', 'pow', [0, 1, 2], call(pow, 2, 3))])\n"
+        "wait('d3')\n"
+        "print(values('d3'), of('d3', 'lost')[0][2:])"
+    )
+    assert cell.stdout.startswith("{2: 'ok'} 1 True\n{0: 8, 2: 8} (1, 'engine 1 on "), cell.stdout
+
+
+def test_engines_are_restarted_by_a_client(nb: Notebook) -> None:
+    nb.ok(HELPERS)
+    cell = nb.ok(
+        "core.open()\n"
+        "core.submit([('e1', 'sleep', [0], call(time.sleep, 60))])\n"
+        "print(ask('engines', 'restart', 2))\n"
+        "wait('e1')\n"
+        "print(of('e1', 'lost')[0][3])\n"
+        "print([len(one[3]) for one in told if one[0] == 'engines' and one[1] == 'up'])\n"
+        "print(ask('engines', 'stop', None))\n"
+        "core.submit([('e2', 'pow', [0], call(pow, 2, 2))])\n"
+        "wait('e2')\n"
+        "print(values('e2'))",
+        timeout=120,
+    )
+    assert cell.stdout == "None\nthe engines were stopped\n[4, 2]\nNone\n{0: 4}\n"

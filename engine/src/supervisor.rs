@@ -180,9 +180,23 @@ impl Supervisor {
             Ok(0) => true,
             Ok(count) => {
                 self.frames.extend(&piece[..count]);
-                !matches!(self.frames.next::<ToSupervisor>(), Ok(None))
+                loop {
+                    match self.frames.next() {
+                        Ok(None) => return false,
+                        Ok(Some(ToSupervisor::Signal { signal })) => self.signal_worker(signal),
+                        Ok(Some(ToSupervisor::End)) | Err(_) => return true,
+                    }
+                }
             }
             Err(error) => error.kind() != std::io::ErrorKind::Interrupted,
+        }
+    }
+
+    /// Sends a signal to the worker, unless it has ended.
+    fn signal_worker(&self, signal: i32) {
+        // Not waited for yet, so the id is still the worker's.
+        if self.ended.is_none() {
+            sys::signal_process(self.worker.pid, signal);
         }
     }
 

@@ -147,6 +147,12 @@ pub(crate) fn pass(command: &mut Command, fd: &OwnedFd) -> RawFd {
     fd
 }
 
+/// Sends a signal by its number, which the system refuses if there is none such.
+pub(crate) fn signal_process(pid: Pid, signal: c_int) {
+    // SAFETY: only numbers are passed.
+    unsafe { libc::kill(pid.as_raw_nonzero().get(), signal) };
+}
+
 /// A child's process id, as rustix has it.
 pub(crate) fn pid_of(child: &Child) -> Option<Pid> {
     Pid::from_raw(child.id().cast_signed())

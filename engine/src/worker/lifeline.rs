@@ -47,8 +47,8 @@ pub(super) fn listen(
             }
             ToWorker::Lost { ranks } => link.lose(&ranks),
             ToWorker::Cancel { tasks } => {
-                let tasks = link.ledger.cancel(&tasks);
-                drop(link.send(&FromWorker::Cancelled { tasks }));
+                let (tasks, begun) = link.ledger.cancel(&tasks);
+                drop(link.send(&FromWorker::Cancelled { tasks, begun }));
             }
             ToWorker::Release { descriptors } => link.release(&descriptors),
             ToWorker::Quit => {

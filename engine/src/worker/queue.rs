@@ -30,13 +30,13 @@ struct State {
 }
 
 impl Ledger {
-    /// Takes back those that have not begun: which those are. Tasks come in the order of their numbers.
-    pub(super) fn cancel(&self, tasks: &[TaskId]) -> Vec<TaskId> {
+    /// Takes back those that have not begun: those, and the others. Tasks come in the order of their numbers.
+    pub(super) fn cancel(&self, tasks: &[TaskId]) -> (Vec<TaskId>, Vec<TaskId>) {
         let mut state = self.state();
-        let begun = state.begun;
-        let cancelled: Vec<TaskId> = tasks.iter().copied().filter(|task| *task > begun).collect();
+        let (cancelled, begun): (Vec<TaskId>, Vec<TaskId>) =
+            tasks.iter().partition(|task| **task > state.begun);
         state.taken_back.extend(&cancelled);
-        cancelled
+        (cancelled, begun)
     }
 
     /// The task's turn has come: whether it may begin.

@@ -89,6 +89,8 @@ pub enum FromWorker {
     Cancelled {
         /// The tasks.
         tasks: Vec<TaskId>,
+        /// The others: they have begun, and may have ended.
+        begun: Vec<TaskId>,
     },
 }
 
@@ -193,6 +195,11 @@ pub enum FromSupervisor {
 pub enum ToSupervisor {
     /// End the worker at once if it lives, then end.
     End,
+    /// Send a signal to the worker.
+    Signal {
+        /// The signal's number.
+        signal: i32,
+    },
 }
 
 /// How a process ended.

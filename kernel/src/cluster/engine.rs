@@ -23,7 +23,7 @@ pub struct Engine {
     pub status: Option<Status>,
     /// Whether it lives.
     pub state: State,
-    /// The tasks that it was given and has not ended, in order: the first one runs.
+    /// See [`Engine::tasks`].
     pub(super) tasks: VecDeque<TaskId>,
     pub(super) link: LinkId,
 }
@@ -60,6 +60,11 @@ impl Engine {
     #[must_use]
     pub fn lives(&self) -> bool {
         self.state == State::Live
+    }
+
+    /// The tasks that it was given and has not ended, in order: the first one runs.
+    pub fn tasks(&self) -> impl ExactSizeIterator<Item = &TaskId> {
+        self.tasks.iter()
     }
 
     /// "engine 2 on node7 (pid 4711) was killed by signal 9 (SIGKILL)"

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fabric::frame;
 use fabric::message::Rank;
 use fabric::message::lifeline::ToWorker;
-use fabric::message::report::{Event as Happened, Outcome, Report};
+use fabric::message::report::{Event as Happened, Report};
 use fabric::message::task::{Task, TaskId, ToGateway, Work};
 use serde_bytes::ByteBuf;
 
@@ -28,7 +28,10 @@ pub struct Flight {
     pub label: String,
     /// When it was fanned out.
     pub since: Instant,
-    waiting: BTreeSet<Rank>,
+    pub(super) waiting: BTreeSet<Rank>,
+    /// Calls are each engine's own affair; a cell may be a step that all engines take together, and then the
+    /// others wait for a dead one for ever.
+    together: bool,
     hurry: Hurry,
 }
 
@@ -69,6 +72,7 @@ impl Cluster {
     ) -> Result<TaskId, String> {
         let id = self.last_task + 1;
         let count = u32::try_from(targets.len()).map_err(|_| "too many targets".to_owned())?;
+        let together = matches!(work, Work::Execute { .. });
         let task = Task { id, targets: count, work };
         match self.gateway.filter(|_| self.engines.values().all(Engine::lives)) {
             Some(gateway) => {
@@ -89,7 +93,7 @@ impl Cluster {
         }
         self.last_task = id;
         let waiting = targets.iter().copied().collect();
-        self.flights.insert(id, Flight { label, since: now, waiting, hurry: Hurry::No });
+        self.flights.insert(id, Flight { label, since: now, waiting, together, hurry: Hurry::No });
         Ok(id)
     }
 
@@ -98,6 +102,10 @@ impl Cluster {
         let Some(flight) = self.flights.get_mut(&task) else { return };
         flight.hurry = Hurry::GiveUp(now + AFTER_AN_INTERRUPT);
         for engine in flight.waiting.iter().filter_map(|rank| self.engines.get(rank)) {
+            // What waits behind another task need not begin for it.
+            if engine.tasks.front() != Some(&task) {
+                out.effects.push(Effect::Worker(engine.link, ToWorker::Cancel { tasks: vec![task] }));
+            }
             out.effects.push(Effect::Worker(engine.link, ToWorker::Interrupt { task }));
         }
     }
@@ -127,18 +135,6 @@ impl Cluster {
         }
     }
 
-    /// An engine will not begin with these tasks. Its own report of that comes later, when nobody waits for it.
-    pub(super) fn cancelled(&mut self, rank: Rank, tasks: Vec<TaskId>, out: &mut Output) {
-        for task in tasks {
-            let waits = self.flights.get(&task).is_some_and(|flight| flight.waiting.contains(&rank));
-            if waits {
-                let outcome = Outcome::Aborted;
-                let event = Happened::Done { outcome, count: 0, started: 0.0, completed: 0.0 };
-                self.report(rank, Report { task, event }, out);
-            }
-        }
-    }
-
     /// An engine died: its tasks go on without it, but not for long.
     pub(super) fn mourn(&mut self, rank: Rank, obituary: &str, now: Instant, out: &mut Output) {
         if let Some(gateway) = self.gateway {
@@ -151,7 +147,9 @@ impl Cluster {
         let concerned = self.flights.iter_mut().filter(|(_, flight)| flight.waiting.contains(&rank));
         let mut tasks = Vec::new();
         for (task, flight) in concerned {
-            flight.hurry = Hurry::Interrupt(now + AFTER_A_DEATH);
+            if flight.together {
+                flight.hurry = Hurry::Interrupt(now + AFTER_A_DEATH);
+            }
             tasks.push(*task);
         }
         for task in tasks {

@@ -14,6 +14,7 @@
 mod engine;
 mod flight;
 mod launch;
+mod reach;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -149,6 +150,20 @@ pub enum Notice {
     },
     /// An engine answered a question for its status.
     Status(Rank),
+    /// An engine had begun with these tasks when they were to be taken back.
+    Kept {
+        /// The engine.
+        rank: Rank,
+        /// The tasks.
+        tasks: Vec<TaskId>,
+    },
+    /// An engine answered a question for its Python stacks.
+    Stack {
+        /// The engine.
+        rank: Rank,
+        /// Every thread's stack, as faulthandler prints it.
+        text: String,
+    },
 }
 
 /// What one call produced, in order.
@@ -261,11 +276,11 @@ impl Cluster {
                 out.notices.push(Notice::Status(rank));
             }
             FromWorker::Report(report) => self.report(rank, report, out),
-            FromWorker::Cancelled { tasks } => self.cancelled(rank, tasks, out),
             FromWorker::Answer { question, content } => {
                 out.notices.push(Notice::Answered { question, content });
             }
-            FromWorker::Stack(_) => {}
+            FromWorker::Cancelled { tasks, begun } => self.cancelled(rank, tasks, begun, out),
+            FromWorker::Stack(text) => out.notices.push(Notice::Stack { rank, text }),
         }
     }
 

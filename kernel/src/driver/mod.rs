@@ -20,7 +20,7 @@ mod place;
 mod python;
 pub(crate) mod trial;
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use fabric::message::local::ToLocal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -99,6 +99,8 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
         inputs,
     };
     let mut session = Session::new(session_id, options.lazy(), options.interactive());
+    let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    session.set_clock(Instant::now(), epoch.as_secs_f64());
     let mut effects = session.begin(Instant::now());
     let mut parent = std::pin::pin!(parent::gone());
     let mut orphaned = false;

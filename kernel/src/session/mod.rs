@@ -49,7 +49,7 @@ use fabric::message::client::Ask;
 use fabric::message::local::{FromLocal, MagicSpec, Message, ToLocal};
 use serde_json::json;
 
-use crate::clients::{self, ClientId, Clients};
+use crate::clients::{self, ClientId, Clients, Core};
 use crate::cluster::{self, Cluster, Notice, SetId};
 use crate::compose::Composer;
 use crate::request::Request;
@@ -163,9 +163,10 @@ impl Desk {
     }
 
     /// Has the clients' part do something and takes in what comes of it.
-    fn clients<T>(&mut self, act: impl FnOnce(&mut Clients, &mut Cluster, &mut cluster::Output) -> T) -> T {
+    fn clients<T>(&mut self, now: Instant, act: impl FnOnce(&mut Clients, &mut Core<'_>) -> T) -> T {
         let mut output = cluster::Output::default();
-        let result = act(&mut self.clients, &mut self.cluster, &mut output);
+        let mut core = Core { cluster: &mut self.cluster, out: &mut output, now };
+        let result = act(&mut self.clients, &mut core);
         self.effects.extend(output.effects.into_iter().map(Effect::Engines));
         self.effects.extend(self.clients.effects().into_iter().map(Effect::Clients));
         self.notices.extend(output.notices);
@@ -223,9 +224,9 @@ impl Session {
     #[must_use]
     pub fn new(session_id: String, lazy: bool, interactive: bool) -> Self {
         let desk = Desk {
+            clients: Clients::new(&session_id),
             composer: Composer::new(session_id),
             cluster: Cluster::default(),
-            clients: Clients::default(),
             eager: if lazy { Eager::Never } else { Eager::Later },
             sets: Sets::default(),
             interactive,
@@ -250,6 +251,11 @@ impl Session {
             records: Records::default(),
             ending: None,
         }
+    }
+
+    /// What the clock says now, in seconds since the epoch.
+    pub fn set_clock(&mut self, now: Instant, epoch: f64) {
+        self.desk.clients.set_clock(now, epoch);
     }
 
     /// What is to be done before anything has happened.
@@ -282,6 +288,7 @@ impl Session {
     /// Does what has become due.
     pub fn tick(&mut self, now: Instant) -> Vec<Effect> {
         self.desk.cluster(|cluster, out| cluster.tick(now, out));
+        self.desk.clients(now, |clients, core| clients.tick(core));
         for run in &mut self.runs {
             run.tick(&mut self.desk, now);
         }
@@ -304,6 +311,7 @@ impl Session {
         let tasks = self.background.iter().chain(self.comms.tasks()).chain(&self.desk.finished);
         runs.chain(tasks.filter_map(TaskRun::deadline))
             .chain(self.desk.cluster.deadline())
+            .chain(self.desk.clients.deadline())
             .chain(self.records.deadline())
             .chain(self.desk.eager.deadline())
             .chain(self.questions.deadline())
@@ -330,7 +338,7 @@ impl Session {
 
     /// Somebody who uses the client API asks for something.
     fn client_asks(&mut self, client: ClientId, ask: Ask, now: Instant) {
-        self.desk.clients(|clients, cluster, out| clients.ask(client, ask, cluster, now, out));
+        self.desk.clients(now, |clients, core| clients.ask(client, ask, core));
     }
 
     fn notice(&mut self, notice: Notice, now: Instant) {
@@ -339,7 +347,7 @@ impl Session {
         }
         let Some(notice) = self.note_question(notice, now) else { return };
         let Some(notice) = self.note_comm(notice) else { return };
-        let rest = self.desk.clients(|clients, cluster, out| clients.notice(notice, cluster, now, out));
+        let rest = self.desk.clients(now, |clients, core| clients.notice(notice, core));
         let Some(notice) = rest else { return };
         let mut finished = std::mem::take(&mut self.desk.finished);
         let runs = self.runs.iter_mut().filter_map(Run::task_mut);
@@ -362,7 +370,7 @@ impl Session {
                 }
             }
             Notice::Status(rank) => self.runs.iter_mut().for_each(|run| run.status(rank)),
-            Notice::Answered { .. } | Notice::Phase => {}
+            Notice::Phase | Notice::Answered { .. } | Notice::Kept { .. } | Notice::Stack { .. } => {}
         }
         self.desk.finished = finished;
         let desk = &mut self.desk;

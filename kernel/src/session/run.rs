@@ -342,6 +342,7 @@ impl Run {
         match desk.cluster(|cluster, out| cluster.submit(&ranks, work, label, now, out)) {
             Err(reason) => self.failure = Some(Failure::engines(reason)),
             Ok(task) => {
+                desk.clients(now, |clients, _| clients.cell(task, &plan.code, &ranks, now));
                 let task = TaskRun::new(task, &ranks, resolved.single, &plan, parent, now);
                 if let (true, Origin::Call { call, .. }) = (plan.local, &self.origin) {
                     self.paused = true;

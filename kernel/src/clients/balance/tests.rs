@@ -1,0 +1,133 @@
+//! Balancing by tables: no engines and no clock.
+
+use super::*;
+
+struct Play {
+    balance: Balance,
+    now: Instant,
+    tasks: TaskId,
+    /// What each engine has, ours and others'.
+    queued: BTreeMap<Rank, usize>,
+}
+
+impl Play {
+    fn new(engines: u32) -> Play {
+        let queued = (0..engines).map(|rank| (rank, 0)).collect();
+        Play { balance: Balance::default(), now: Instant::now(), tasks: 0, queued }
+    }
+
+    fn add(&mut self, targets: Option<&[Rank]>) -> Ticket {
+        let ticket = self.balance.add(Balanced {
+            name: "t".to_owned(),
+            label: String::new(),
+            work: Work::Execute { code: String::new(), store_history: false },
+            files: Vec::new(),
+            targets: targets.map(|ranks| ranks.iter().copied().collect()),
+            retries: 0,
+            deadline: None,
+            after: None,
+            follow: None,
+            tried: BTreeSet::new(),
+            unmet: BTreeSet::new(),
+            failure: None,
+            last_try: false,
+            given: false,
+            ready: false,
+        });
+        self.balance.release(ticket);
+        ticket
+    }
+
+    fn seats(&self) -> Vec<Seat> {
+        self.queued.iter().map(|(rank, queued)| Seat { rank: *rank, queued: *queued }).collect()
+    }
+
+    /// Gives what can be given: which engines got how many.
+    fn give(&mut self) -> BTreeMap<Rank, usize> {
+        let mut given = BTreeMap::new();
+        while let Some(Fate::Give(ticket, rank)) = self.balance.next(&self.seats(), self.now) {
+            self.tasks += 1;
+            self.balance.given(ticket, self.tasks, rank, self.now);
+            *self.queued.entry(rank).or_default() += 1;
+            *given.entry(rank).or_default() += 1;
+        }
+        given
+    }
+
+    fn end(&mut self, task: TaskId, milliseconds: f64) {
+        let rank = self.balance.there[&task].1;
+        self.balance.measured(task, Some(milliseconds / 1000.0), self.now);
+        let ticket = self.balance.ended(task, false).unwrap();
+        self.balance.remove(ticket);
+        *self.queued.get_mut(&rank).unwrap() -= 1;
+    }
+}
+
+#[test]
+fn each_engine_gets_one_until_it_is_known_how_long_they_take() {
+    for (milliseconds, then) in [(0.02, 64), (10.0, 2), (15.0, 2), (20.0, 1), (1000.0, 1)] {
+        let mut play = Play::new(2);
+        for _ in 0..200 {
+            play.add(None);
+        }
+        assert_eq!(play.give(), BTreeMap::from([(0, 1), (1, 1)]));
+        play.end(1, milliseconds);
+        assert_eq!(play.give(), BTreeMap::from([(0, then)]), "{milliseconds} ms");
+    }
+}
+
+#[test]
+fn what_waits_behind_a_long_task_is_given_to_others() {
+    let mut play = Play::new(2);
+    for _ in 0..4 {
+        play.add(None);
+    }
+    play.give();
+    play.end(1, 0.1);
+    assert_eq!(play.give(), BTreeMap::from([(0, 2)]));
+    play.end(2, 0.1);
+    // Engine 0 holds tasks 3 and 4; the first takes long.
+    assert!(play.balance.recall(&play.seats(), play.now).is_empty());
+    assert_eq!(play.balance.deadline(), Some(play.now + PATIENCE));
+    play.now += PATIENCE;
+    assert_eq!(play.balance.recall(&play.seats(), play.now), [4]);
+    assert!(play.balance.recall(&play.seats(), play.now).is_empty(), "once");
+    assert_eq!(play.balance.deadline(), None, "and nobody looks again");
+    play.balance.ended(4, true);
+    *play.queued.get_mut(&0).unwrap() -= 1;
+    assert_eq!(play.give(), BTreeMap::from([(1, 1)]), "engine 0 is busy");
+}
+
+#[test]
+fn an_engine_that_others_use_is_the_last_choice() {
+    let mut play = Play::new(2);
+    play.queued.insert(0, 1);
+    for _ in 0..3 {
+        play.add(None);
+    }
+    assert_eq!(play.give(), BTreeMap::from([(1, 1)]));
+    play.add(Some(&[0]));
+    assert_eq!(play.give(), BTreeMap::from([(0, 1)]), "there is no other way");
+}
+
+#[test]
+fn a_task_that_may_run_nowhere_more_is_hopeless() {
+    let mut play = Play::new(2);
+    let ticket = play.add(Some(&[0, 7]));
+    play.balance.get_mut(ticket).unwrap().tried.insert(0);
+    assert_eq!(play.balance.next(&play.seats(), play.now), Some(Fate::Hopeless(ticket)));
+    assert_eq!(play.balance.next(&play.seats(), play.now), None);
+}
+
+#[test]
+fn limits_are_for_what_no_engine_has() {
+    let mut play = Play::new(1);
+    let (first, second) = (play.add(None), play.add(None));
+    let at = play.now + Duration::from_secs(1);
+    for ticket in [first, second] {
+        play.balance.get_mut(ticket).unwrap().deadline = Some(at);
+    }
+    play.give();
+    assert_eq!(play.balance.deadline(), Some(at));
+    assert_eq!(play.balance.too_late(at), [second]);
+}

@@ -1,0 +1,166 @@
+//! Questions whose answers take time, and answering them.
+//!
+//! **Invariant**: each is answered once, whatever happens to the engines, or its client has gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use fabric::message::Rank;
+use fabric::message::client::EnginesAction;
+use fabric::message::task::TaskId;
+use serde_json::{Value, json};
+
+use super::{ClientId, Clients, Core};
+use crate::cluster::{Cluster, Engine, Phase};
+
+/// How long engines may take to show their stacks.
+const STACKS: Duration = Duration::from_secs(3);
+
+/// The questions that wait.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    waiting: Vec<Question>,
+}
+
+#[derive(Debug)]
+struct Question {
+    client: ClientId,
+    ask: u64,
+    matter: Matter,
+}
+
+#[derive(Debug)]
+enum Matter {
+    /// Which of these have begun.
+    Begun(BTreeSet<(TaskId, Rank)>),
+    /// Whether the engines are there, or are not.
+    Engines(EnginesAction),
+    /// What engines do.
+    Stacks { waiting: BTreeSet<Rank>, stacks: BTreeMap<String, String>, until: Instant },
+}
+
+impl Questions {
+    pub(super) fn undecided(&mut self, client: ClientId, ask: u64, tasks: BTreeSet<(TaskId, Rank)>) {
+        self.waiting.push(Question { client, ask, matter: Matter::Begun(tasks) });
+    }
+
+    pub(super) fn leave(&mut self, client: ClientId) {
+        self.waiting.retain(|question| question.client != client);
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let until = |question: &Question| match question.matter {
+            Matter::Stacks { until, .. } => Some(until),
+            Matter::Begun(_) | Matter::Engines(_) => None,
+        };
+        self.waiting.iter().filter_map(until).min()
+    }
+}
+
+impl Clients {
+    /// Whether this task has begun on this engine is known now.
+    pub(super) fn decided(&mut self, task: TaskId, rank: Rank) {
+        if self.questions.waiting.is_empty() {
+            return;
+        }
+        self.settle(|matter| match matter {
+            Matter::Begun(tasks) => {
+                tasks.remove(&(task, rank));
+                tasks.is_empty().then_some(Ok(Value::Null))
+            }
+            _ => None,
+        });
+    }
+
+    /// Starts, stops or restarts the engines.
+    pub(super) fn engines(
+        &mut self,
+        client: ClientId,
+        ask: u64,
+        action: EnginesAction,
+        count: Option<u32>,
+        core: &mut Core<'_>,
+    ) {
+        let there = u32::try_from(core.cluster.engines().count()).ok().filter(|there| *there > 0);
+        match (action, core.cluster.phase()) {
+            (EnginesAction::Start, Phase::Up) if count.is_none() || count == there => {}
+            (EnginesAction::Start, Phase::Launching { size, .. }) if count.is_none() || count == *size => {}
+            (EnginesAction::Start, _) => core.cluster.start(count, core.now, core.out),
+            (EnginesAction::Restart, _) => core.cluster.start(count.or(there), core.now, core.out),
+            (EnginesAction::Stop, _) => core.cluster.stop(core.out),
+        }
+        self.questions.waiting.push(Question { client, ask, matter: Matter::Engines(action) });
+        self.answer_engines(core.cluster);
+    }
+
+    /// The engines are in a new phase.
+    pub(super) fn answer_engines(&mut self, cluster: &Cluster) {
+        self.settle(|matter| {
+            let Matter::Engines(action) = matter else { return None };
+            match (cluster.phase(), *action) {
+                (Phase::Launching { .. } | Phase::Stopping { .. }, _) => None,
+                (Phase::Failed { reason }, EnginesAction::Start | EnginesAction::Restart) => {
+                    Some(Err(reason.clone()))
+                }
+                (Phase::Failed { .. } | Phase::Off, EnginesAction::Stop) => Some(Ok(Value::Null)),
+                (Phase::Up, EnginesAction::Start | EnginesAction::Restart) => Some(Ok(Value::Null)),
+                (Phase::Off, _) => Some(Err("the engines were stopped".to_owned())),
+                (Phase::Up, EnginesAction::Stop) => Some(Err("the engines were started again".to_owned())),
+            }
+        });
+    }
+
+    /// Asks engines for their stacks.
+    pub(super) fn stacks(&mut self, client: ClientId, ask: u64, targets: &[Rank], core: &mut Core<'_>) {
+        let waiting = core.cluster.ask_stacks(targets, core.out);
+        let (stacks, until) = (BTreeMap::new(), core.now + STACKS);
+        self.questions.waiting.push(Question {
+            client,
+            ask,
+            matter: Matter::Stacks { waiting, stacks, until },
+        });
+        self.answer_late(core.now);
+    }
+
+    /// An engine shows its stacks.
+    pub(super) fn stack(&mut self, rank: Rank, text: &str) {
+        self.settle(|matter| {
+            let Matter::Stacks { waiting, stacks, .. } = matter else { return None };
+            if waiting.remove(&rank) {
+                stacks.insert(rank.to_string(), text.to_owned());
+            }
+            waiting.is_empty().then(|| Ok(json!(stacks)))
+        });
+    }
+
+    /// What engines have not answered by now is answered without them.
+    pub(super) fn answer_late(&mut self, now: Instant) {
+        self.settle(|matter| {
+            let Matter::Stacks { waiting, stacks, until } = matter else { return None };
+            (waiting.is_empty() || *until <= now).then(|| Ok(json!(stacks)))
+        });
+    }
+
+    /// Answers those questions for which there is an answer.
+    fn settle(&mut self, answer: impl Fn(&mut Matter) -> Option<Result<Value, String>>) {
+        for mut question in std::mem::take(&mut self.questions.waiting) {
+            match answer(&mut question.matter) {
+                Some(answer) => self.answer(question.client, question.ask, answer),
+                None => self.questions.waiting.push(question),
+            }
+        }
+    }
+}
+
+impl Cluster {
+    /// Asks engines for their Python stacks: those that will answer with a `Notice::Stack`.
+    fn ask_stacks(&mut self, targets: &[Rank], out: &mut crate::cluster::Output) -> BTreeSet<Rank> {
+        let asked: BTreeSet<Rank> = self
+            .engines()
+            .filter(|engine| engine.lives() && targets.contains(&engine.rank()))
+            .map(Engine::rank)
+            .collect();
+        self.ask_stack(&asked, out);
+        asked
+    }
+}
