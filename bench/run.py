@@ -1,9 +1,9 @@
 """Compare with ipyparallel and ipykernel, all on this machine, in this one run.
 
-``make bench`` prints four tables: a parallel cell (``%px pass``, history on), a plain cell
-(``1+1``), a start and cells of much output, and what the kernel uses while nobody asks anything.
-Cells that are repeated are given by their median and 99th percentile, the others by their best
-time; close everything else for figures to quote.
+``make bench`` prints five tables: a parallel cell (``%px pass``, history on), a plain cell
+(``1+1``), a start and cells of much output, the client API, and what the kernel uses while nobody
+asks anything. Cells that are repeated are given by their median and 99th percentile, the others by
+their best time; close everything else for figures to quote.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from client_api import client_api
 from timed_kernel import TimedKernel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -101,11 +102,28 @@ def idle(sizes: Sequence[int], seconds: float) -> None:
             print(f"  N={n}: {kernel.cpu_seconds() - before:.2f}", flush=True)
 
 
+def started(name: str, n: int, code: str) -> TimedKernel:
+    """Return a kernel with a client of ``n`` engines in ``rc``."""
+    peer = {"PYTHONPATH": str(ROOT / "build" / "peer")} if name == IPYKERNEL else {}
+    kernel = TimedKernel(name, ["-n", str(n)] if name == OURS else [], environment=peer)
+    kernel.cell(code)
+    return kernel
+
+
+def api(sizes: Sequence[int]) -> None:
+    """Print what calls, data and load balancing take here and with ipyparallel."""
+    client_api(
+        sizes,
+        lambda n: started(OURS, n, "import ipyparallel as ipp; rc = ipp.Client()"),
+        lambda n: started(IPYKERNEL, n, IPYPARALLEL.format(n=n) + "rc = client"),
+    )
+
+
 def main() -> None:
     """Run the tables that were asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "--table", action="append", choices=["px", "local", "output", "idle"], help="default: all"
+        "--table", action="append", choices=["px", "local", "output", "client", "idle"], help="default: all"
     )
     parser.add_argument("-n", "--engines", type=int, nargs="+", default=[4, 8])
     parser.add_argument("--cells", type=int, default=200)
@@ -123,6 +141,7 @@ def main() -> None:
         "px": lambda: parallel_cells(arguments.engines, arguments.cells),
         "local": lambda: plain_cells(arguments.cells),
         "output": output,
+        "client": lambda: api(arguments.engines),
         "idle": lambda: idle(arguments.engines, arguments.idle_seconds),
     }
     for name, table in tables.items():

@@ -16,7 +16,10 @@ from collections.abc import Iterable, Sequence
 
 #: ``(holder's process id, its descriptor, offset, length)``
 Shared = tuple[int, int, int, int]
-Blob = "bytes | Shared"
+
+#: From this size on, in bytes, it is looked first whether there is as much memory: Linux would end processes
+#: rather than refuse.
+LARGE = 64_000_000
 
 #: Linux writes at most this much at once.
 _MOST_AT_ONCE = 1 << 30
@@ -39,6 +42,12 @@ class SharedFile:
         self.blobs: list[Shared] = []
         self.descriptor = os.memfd_create("parallel-python", os.MFD_CLOEXEC)
         total = sum(buffer.nbytes for buffer in buffers)
+        if total > LARGE and total > (free := _free()):
+            self.close()
+            raise OutOfMemory(
+                f"{total / 1e6:,.0f} MB are to be shared with engines,"
+                f" and {free / 1e6:,.0f} MB of memory are free"
+            )
         try:
             offset = 0
             for buffer in buffers:
@@ -61,6 +70,25 @@ class SharedFile:
 
     def __del__(self) -> None:
         self.close()
+
+
+def _free() -> float:
+    """Return how much memory can be had, in bytes: of the machine, and of the container if that allows
+    less.
+    """
+    free = float("inf")
+    with open("/proc/meminfo", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("MemAvailable:"):
+                free = 1024.0 * int(line.split()[1])
+    try:
+        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:
+            most = file.read().strip()
+        with open("/sys/fs/cgroup/memory.current", encoding="ascii") as file:
+            used = int(file.read())
+    except (OSError, ValueError):
+        return free
+    return free if most == "max" else min(free, float(most) - used)
 
 
 def _write(descriptor: int, buffer: memoryview, offset: int) -> None:

@@ -169,6 +169,19 @@ def test_2_31_names_of_modules(nb: Notebook) -> None:
     )
 
 
+def test_2_34_spinning(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        import warnings
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            rc.spin(), rc.spin_thread(), rc.stop_spin_thread(), dview.spin()
+        assert [one.category for one in caught] == [DeprecationWarning] * 4
+        """,
+    )
+
+
 def test_engines_refuse_a_client_of_their_own(nb: Notebook) -> None:
     check(nb, "raises(ipp.RemoteError, 'OSError.*engine', rc[0].apply_sync, ipp.Client)")
 

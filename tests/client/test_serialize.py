@@ -202,6 +202,20 @@ def test_large_buffers_stay_outside_and_arrive_writable() -> None:
     assert array[0] == 0 and received["array"][0] == 5
 
 
+def test_a_large_pickle_is_a_buffer_itself() -> None:
+    value = {"text": "x" * 3_000_000, "numbers": list(range(500_000))}
+    data, buffers, _ = dumps(value)
+    assert len(data) < 1000 and len(buffers) == 1
+    blobs, _file = bulk.share(buffers)
+    assert loads(data, bulk.receive(blobs)) == value
+
+
+def test_more_than_there_is_is_refused_with_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "_free", lambda: 70e6)
+    with pytest.raises(MemoryError, match=r"80 MB are to be shared with engines, and 70 MB of memory"):
+        bulk.share([memoryview(bytearray(80_000_000))])
+
+
 def test_buffers_can_go_inline(monkeypatch: pytest.MonkeyPatch) -> None:
     numpy = pytest.importorskip("numpy")
     monkeypatch.setenv("PARALLEL_PYTHON_BULK", "mpi")

@@ -8,6 +8,7 @@ client's own is which tasks it has submitted.
 from __future__ import annotations
 
 import builtins
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -392,6 +393,18 @@ class Client(Control, Records):
             show_bar(engines, n, future, widget)
         return future.result()
 
+    def spin(self) -> None:
+        """Do nothing: results come by themselves."""
+        _spin("spin")
+
+    def spin_thread(self, interval: float = 1) -> None:
+        """Do nothing, as `spin`."""
+        _spin("spin_thread")
+
+    def stop_spin_thread(self) -> None:
+        """Do nothing, as `spin`."""
+        _spin("stop_spin_thread")
+
     # The end.
 
     def close(self, linger: float | None = None) -> None:
@@ -412,3 +425,7 @@ class Client(Control, Records):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: engines {self._conversation.engines.ids}>"
+
+
+def _spin(name: str) -> None:
+    warnings.warn(f"`{name}` has nothing to do: results come by themselves", DeprecationWarning, stacklevel=3)

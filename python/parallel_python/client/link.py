@@ -104,7 +104,7 @@ class Conversation:
 
     def submit(self, tasks: Sequence[Task], submissions: list[Submission]) -> None:
         """Have work done."""
-        self._check()
+        self.check()
         for task, submission in zip(tasks, submissions, strict=True):
             self._tasks[task.name] = self._known[task.name] = task
             if task.file is None and _size(submission) < MOST_BYTES:
@@ -120,7 +120,7 @@ class Conversation:
 
     def ask(self, question: str, *details: Any) -> Future[Any]:
         """Ask something; the answer is what the kernel's JSON says."""
-        self._check()
+        self.check()
         number, answer = next(self._numbers), Future[Any]()
         self._answers[number] = answer
         getattr(self.link, question)(number, *details)
@@ -130,7 +130,7 @@ class Conversation:
         """Have everything told about tasks, from the beginning; `adopt` is called with the answer before
         that.
         """
-        self._check()
+        self.check()
         number, answer = next(self._numbers), Future[Any]()
         answer.add_done_callback(adopt)
         self._answers[number] = answer
@@ -153,7 +153,8 @@ class Conversation:
             except OSError:
                 pass  # The kernel is gone, and the results with it.
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise where nothing can be asked any more."""
         if os.getpid() != self.pid:
             raise KernelError(
                 "a forked process has no connection to the engines: start it anew, as `spawn` does"
@@ -317,8 +318,9 @@ def connect() -> Conversation:
     """
     global _conversation
     with _connecting:
-        if _conversation is None or _conversation.pid != os.getpid():
+        if _conversation is None:
             _conversation = Conversation(_open_link())
+        _conversation.check()
         return _conversation
 
 

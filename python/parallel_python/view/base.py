@@ -151,6 +151,10 @@ class View:
         """Wait for tasks; by default for all of this view's."""
         return self.client.wait(list(self.history) if jobs is None else jobs, timeout)
 
+    def spin(self) -> None:
+        """Do nothing: results come by themselves."""
+        self.client.spin()
+
     def abort(self, jobs: Any = None, targets: Any = None, block: bool | None = None) -> Any:
         """Take back tasks that have not begun; by default those of this view."""
         jobs = sorted(self.outstanding) if jobs is None else jobs
