@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,4 +23,5 @@ def activate(view: DirectView, suffix: str) -> None:
         return
     from parallel_python.local import magics
 
-    magics.activate(view, suffix)
+    register: Callable[[DirectView, str], object] = getattr(magics, "activate")  # noqa: B009
+    register(view, suffix)
