@@ -183,6 +183,15 @@ def test_a_helper_that_cannot_be_sent_stays_behind() -> None:
     )
 
 
+def test_modules_that_a_function_names_come_along_where_they_are() -> None:
+    data = _run(
+        "import math, types, json as j\ngone = types.ModuleType('no_such_module')\n"
+        "def f(x): return math.sqrt(x) if x else gone\ndef g(): return j.dumps(1)\n"
+        "sys.stdout.buffer.write(dumps((f, g))[0])"
+    )
+    _run("f, g = loads(sys.stdin.buffer.read())\nassert f(4) == 2 and g() == '1'", data)
+
+
 def test_functions_of_modules_go_by_name() -> None:
     data, _, _ = dumps(textwrap.dedent)
     assert b"dedent" in data and len(data) < 60

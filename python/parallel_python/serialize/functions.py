@@ -107,11 +107,29 @@ def _helpers(function: FunctionType) -> dict[str, Any]:
     found = {}
     for name in global_names(function.__code__):
         value = namespace.get(name)
-        if isinstance(value, ModuleType) or (
-            isinstance(value, FunctionType | type) and value.__module__ == "__main__"
-        ):
+        if isinstance(value, ModuleType):
+            found[name] = _Imported(value.__name__)
+        elif isinstance(value, FunctionType | type) and value.__module__ == "__main__":
             found[name] = value
     return found
+
+
+class _Imported:
+    """A module that a function names; where it arrives, it is the module, or None where there is none."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _import_if_there, (self.name,)
+
+
+def _import_if_there(name: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        # The function may never get to where it uses it; if it does, a NameError says so.
+        return None
 
 
 @lru_cache(maxsize=512)
@@ -181,6 +199,8 @@ def _fill_function(function: FunctionType, state: tuple[Any, ...]) -> None:
 def _bind(helpers: dict[str, Any]) -> None:
     namespace = main_namespace()
     for name, value in helpers.items():
+        if value is None:
+            continue
         if name not in namespace or (name in _bound and namespace[name] is _bound[name]):
             namespace[name] = _bound[name] = value
 
