@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 
@@ -33,7 +33,7 @@ class Engines:
         self.changed = threading.Condition()
         self.watchers: list[Callable[[], None]] = []
 
-    def take(self, phase: str, reason: str, engines: list[tuple[int, str, int, bool]]) -> None:
+    def take(self, phase: str, reason: str, engines: Sequence[tuple[int, str, int, bool]]) -> None:
         """Take in what the kernel tells."""
         with self.changed:
             self.phase, self.reason = phase, reason
@@ -42,6 +42,13 @@ class Engines:
             self.changed.notify_all()
         for watcher in list(self.watchers):
             watcher()
+
+    def died(self, rank: int) -> None:
+        """Take note that an engine is dead."""
+        engine = self.table.get(rank)
+        if engine is not None and engine.alive:
+            table = {**self.table, rank: engine._replace(alive=False)}
+            self.take(self.phase, self.reason, list(table.values()))
 
     def notice(self) -> None:
         """Have those who wait look again: what they wait for depends on more than the engines."""

@@ -242,6 +242,8 @@ class Conversation:
         self._conclude(part, error)
 
     def _lost(self, name: str, rank: int, why: str, lives: bool) -> None:
+        if not lives:
+            self.engines.died(rank)
         if part := self._part(name, rank):
             ename = "KeyboardInterrupt" if lives else "EngineError"
             self._conclude(part, RemoteError(ename, why, "", part.engine_info if lives else {}))

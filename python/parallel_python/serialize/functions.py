@@ -104,7 +104,7 @@ def _are_of(namespace: dict[str, Any], module: str) -> bool:
 
 def _helpers(function: FunctionType) -> dict[str, Any]:
     namespace = function.__globals__
-    found = {}
+    found: dict[str, Any] = {}
     for name in global_names(function.__code__):
         value = namespace.get(name)
         if isinstance(value, ModuleType):
