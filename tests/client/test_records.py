@@ -1,0 +1,220 @@
+"""Tasks taken back, remembered, found again; engines signalled. Numbers are rows of the reference."""
+
+from __future__ import annotations
+
+import pytest
+
+from notebook import Notebook
+from notebooks import START, check
+
+#: A gate that engines wait at until the notebook opens it: no test waits for time to pass.
+GATE = """
+import os, tempfile
+class Gate:
+    def __init__(self):
+        self.path = os.path.join(tempfile.mkdtemp(), 'gate')
+        os.mkfifo(self.path)
+    def hold(self, view):
+        return view.apply_async(lambda path: open(path).read(), self.path)
+    def open(self, readers=1):
+        for _ in range(readers):
+            open(self.path, 'w').close()
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def start(nb: Notebook) -> None:
+    check(nb, START + GATE)
+
+
+def test_2_15_and_3_07_abort(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        gate = Gate(); held = gate.hold(rc[0])
+        mine, others = rc[0].apply_async(int), rc[0].apply_async(int)
+        assert rc.abort(mine, block=True) is None
+        raises(ipp.TaskAborted, 'aborted', mine.get)
+        assert mine.status == 'aborted' and not mine.successful()
+        view = rc[0]
+        last = view.apply_async(int)
+        view.abort(block=True)
+        raises(ipp.TaskAborted, 'aborted', last.get)
+        by_id = rc[0].apply_async(int)
+        rc.abort(by_id.msg_ids, block=True)
+        raises(ipp.TaskAborted, 'aborted', by_id.get)
+        gate.open()
+        assert held.get() == '' and others.get() == 0
+        raises(TypeError, 'Invalid msg_id type 1, expected str or AsyncResult', rc.abort, [1])
+        raises(RuntimeError, "Can't abort, I am already done!", held.abort)
+        """,
+    )
+
+
+def test_4_18_several_that_were_aborted_raise(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        gate = Gate(); held = gate.hold(rc[0])
+        both = rc[0, 1].apply_async(int)
+        rc[1].apply_sync(int)
+        rc.abort(both, block=True)
+        error = raises(ipp.CompositeError, 'TaskAborted', both.get)
+        assert len(error.elist) == 1, 'engine 1 had done it'
+        gate.open(); held.get()
+        """,
+    )
+
+
+def test_1_26_a_failed_cell_takes_back_the_cells_behind_it_and_no_calls(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        gate = Gate(); held = gate.hold(rc[0])
+        view = rc[0]
+        view.push({'b': 1}, block=False)
+        failing = view.execute('1/0', silent=False)
+        behind = view.execute('b *= 2', silent=False)
+        call = view.apply_async(lambda: b)
+        gate.open(); held.get()
+        raises(ipp.RemoteError, 'ZeroDivisionError', failing.get)
+        raises(ipp.TaskAborted, '', behind.get)
+        assert call.get() == 1
+        """,
+    )
+
+
+def test_2_17_signals(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        def sleeps():
+            import time
+            print('asleep', flush=True)
+            time.sleep(60)
+        import threading
+        begun = threading.Event()
+        ar = rc[1].apply_async(sleeps)
+        ar._parts[0].listeners.append(lambda part, kind, content: begun.set())
+        assert begun.wait(30) or ar.stdout
+        assert rc.send_signal('SIGINT', 1, block=True) is None
+        raises(ipp.RemoteError, 'KeyboardInterrupt', ar.get, 30)
+        rc.send_signal(2, [0]).result()
+        assert rc[0].apply_sync(int) == 0, 'an engine that does nothing ignores it'
+        raises(KeyError, 'SIGNOTHING', rc.send_signal, 'SIGNOTHING')
+        """,
+    )
+
+
+def test_2_19_queue_status(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        gate = Gate(); held = gate.hold(rc[0])
+        later = rc[0].apply_async(int)
+        status = rc.queue_status()
+        assert set(status) == {'unassigned', 0, 1, 2, 3} and status['unassigned'] == 0
+        assert status[0]['queue'] == 2 and status[1]['queue'] == 0
+        assert set(status[0]) == {'queue', 'completed', 'tasks'}
+        assert rc.queue_status(0)['queue'] == 2 and rc[0].queue_status()['queue'] == 2
+        names = rc.queue_status(0, verbose=True)['queue']
+        assert [ar.msg_ids[0].partition('@')[0] for ar in (held, later)] == names
+        gate.open(); later.get()
+        assert rc.queue_status(0) == {**status[0], 'queue': 0, 'completed': status[0]['completed'] + 2}
+        """,
+    )
+
+
+def test_2_24_and_25_results_of_another_client(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        def rank(): return mpi_rank
+        ids = rc[:].apply_async(rank).msg_ids
+        rc.wait()
+        import gc; gc.collect()
+        other = ipp.Client()
+        found = other.get_result(ids)
+        assert found.get() == [0, 1, 2, 3] and other.history == []
+        assert other.get_result(ids[2]).get() == 2
+        assert rc.result_status(ids)['completed'] == ids and rc.result_status(ids)['pending'] == []
+        assert rc.result_status(ids, status_only=False)[ids[3]] == 3
+        raises(KeyError, 'nothing', other.get_result, 'nothing')
+        assert set(ids) <= set(other.hub_history())
+        """,
+    )
+
+
+def test_2_24_output_comes_back_too(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        ids = rc[:2].execute("print('hi', mpi_rank)").msg_ids
+        rc.wait()
+        import gc; gc.collect()
+        found = ipp.Client().get_result(ids)
+        found.wait()
+        assert found.stdout == ['hi 0\\n', 'hi 1\\n']
+        failed = rc[0].execute('1/0').msg_ids
+        rc.wait(); gc.collect()
+        raises(ipp.RemoteError, 'ZeroDivisionError', rc.get_result(failed[0]).get)
+        """,
+    )
+
+
+def test_2_26_resubmit(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        rc[:].execute('times = 0', block=True)
+        def count():
+            global times
+            times += 1
+            return times
+        ar = rc[:].apply_async(count); ar.get()
+        again = rc.resubmit(ar)
+        assert isinstance(again, ipp.AsyncHubResult) and again.get() == [2] * 4
+        assert not set(again.msg_ids) & set(ar.msg_ids)
+        raises(KeyError, 'nothing', rc.resubmit, ['nothing'])
+        """,
+    )
+
+
+def test_2_27_and_28_history_and_queries(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        view = rc[:]
+        ar = view.apply(int); ar.get()
+        assert rc.hub_history()[-4:] == ar.msg_ids
+        records = rc.db_query({'msg_id': {'$in': ar.msg_ids}}, keys=['engine_id', 'completed'])
+        assert [record['engine_id'] for record in records] == [0, 1, 2, 3]
+        assert all(set(record) == {'msg_id', 'engine_id', 'completed'} for record in records)
+        started = records[0]['completed']
+        assert started.tzinfo is not None
+        later = rc.db_query({'completed': {'$gte': started}, 'engine_id': 0})
+        assert ar.msg_ids[0] in [record['msg_id'] for record in later]
+        raises(ValueError, 'no test', rc.db_query, {'engine_id': {'$like': 1}})
+        """,
+    )
+
+
+def test_2_29_purging(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        ar = rc[:].apply(int); ar.get()
+        ids = ar.msg_ids
+        raises(ValueError, 'at least one', rc.purge_results)
+        rc.purge_results(ar)
+        del ar
+        import gc; gc.collect()
+        assert not set(ids) & set(rc.hub_history())
+        raises(KeyError, '', rc.get_result, ids[0])
+        gate = Gate(); held = gate.hold(rc[0])
+        raises(RuntimeError, "Can't purge outstanding tasks", rc.purge_results, held)
+        gate.open(); held.get()
+        rc.purge_everything()
+        assert rc.history == [] and rc.hub_history() == []
+        """,
+    )
