@@ -20,7 +20,7 @@
 #   INSTALL="--python PY -n 8"  more options for `make install`
 #   LAB="--no-browser"         more options for JupyterLab
 #   MATRIX="--full --mpi MPICH --python 3.12"  what `make matrix` runs
-#   BENCH="--table px -n 4"    what `make bench` measures
+#   BENCH="--quick"; BENCH="--table sessions -n 4"    what `make bench` measures
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := build

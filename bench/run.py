@@ -1,9 +1,9 @@
 """Compare with ipyparallel and ipykernel, all on this machine, in this one run.
 
-``make bench`` prints five tables: a parallel cell (``%px pass``, history on), a plain cell
-(``1+1``), a start and cells of much output, the client API, and what the kernel uses while nobody
-asks anything. Cells that are repeated are given by their median and 99th percentile, the others by
-their best time; close everything else for figures to quote.
+``make bench`` prints four tables: whole sessions with engines (``sessions.py``), a plain cell
+(``1+1``) beside ipykernel, a start and cells of much output, and the client API. Cells that are
+repeated are given by their median and 99th percentile; close everything else for figures to quote:
+the load is shown. ``--quick`` takes a minute or two and shows that everything runs.
 """
 
 from __future__ import annotations
@@ -17,18 +17,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from client_api import client_api
+from sessions import IPYPARALLEL, ROOT, Extent, compare
 from timed_kernel import TimedKernel
 
-ROOT = Path(__file__).resolve().parent.parent
 OURS = "parallel-python"
 IPYKERNEL = "python3"
-
-# ipyparallel as its documentation starts it under MPI; `%px` then belongs to the view.
-IPYPARALLEL = """
-import ipyparallel as ipp
-cluster = ipp.Cluster(engines="mpi", n={n}, log_level=40)
-client = cluster.start_and_connect_sync(activate=True)
-"""
 
 
 def sample(kernel: TimedKernel, code: str, cells: int) -> list[float]:
@@ -43,23 +36,6 @@ def row(name: str, times: Sequence[float]) -> str:
     return f"  {name:<28} {statistics.median(times):9.2f} {statistics.quantiles(times, n=100)[98]:9.2f}"
 
 
-def parallel_cells(sizes: Sequence[int], cells: int) -> None:
-    """Print the time of ``%px pass`` on both, and how many times faster ours is."""
-    print(f"`%px pass`, milliseconds over {cells} cells     median       p99")
-    for n in sizes:
-        with TimedKernel(OURS, ["-n", str(n)]) as kernel:
-            ours = sample(kernel, "%px pass", cells)
-        print(row(f"N={n} this kernel", ours), flush=True)
-        with TimedKernel(IPYKERNEL, environment={"PYTHONPATH": str(ROOT / "build" / "peer")}) as kernel:
-            kernel.cell(IPYPARALLEL.format(n=n))
-            try:
-                theirs = sample(kernel, "%px pass", cells)
-            finally:
-                kernel.cell("cluster.stop_cluster_sync()")
-        print(row(f"N={n} ipyparallel", theirs))
-        print(f"  N={n}: {statistics.median(theirs) / statistics.median(ours):.1f} times faster", flush=True)
-
-
 def plain_cells(cells: int) -> None:
     """Print the time of ``1+1`` here and on ipykernel: the price of the hop to the local process."""
     print(f"`1+1`, milliseconds over {cells} cells          median       p99")
@@ -69,7 +45,7 @@ def plain_cells(cells: int) -> None:
             print(row(label, sample(kernel, "1+1", cells)), flush=True)
 
 
-def output(rounds: int = 3) -> None:
+def output(rounds: int) -> None:
     """Print how long a start takes, and cells that print and display much, here and on ipykernel."""
     cells = {
         "1,000,000 prints": "for i in range(1_000_000): print(i)",
@@ -89,19 +65,6 @@ def output(rounds: int = 3) -> None:
         print(f"  {what:<36} {ours:9.2f} {theirs:9.2f} {theirs / ours:7.1f}", flush=True)
 
 
-def idle(sizes: Sequence[int], seconds: float) -> None:
-    """Print the processor time that the kernel and all its engines use while idle."""
-    print(f"idle, processor seconds of all processes in {seconds:g} s")
-    for n in sizes:
-        with TimedKernel(OURS, ["-n", str(n)]) as kernel:
-            kernel.cell("%px pass")
-            # What a start leaves to do (caches, timers) is not idling.
-            time.sleep(3)
-            before = kernel.cpu_seconds()
-            time.sleep(seconds)
-            print(f"  N={n}: {kernel.cpu_seconds() - before:.2f}", flush=True)
-
-
 def started(name: str, n: int, code: str) -> TimedKernel:
     """Return a kernel with a client of ``n`` engines in ``rc``."""
     peer = {"PYTHONPATH": str(ROOT / "build" / "peer")} if name == IPYKERNEL else {}
@@ -115,7 +78,7 @@ def api(sizes: Sequence[int]) -> None:
     client_api(
         sizes,
         lambda n: started(OURS, n, "import ipyparallel as ipp; rc = ipp.Client()"),
-        lambda n: started(IPYKERNEL, n, IPYPARALLEL.format(n=n) + "rc = client"),
+        lambda n: started(IPYKERNEL, n, IPYPARALLEL.format(n=n, more="") + "rc = client"),
     )
 
 
@@ -123,12 +86,16 @@ def main() -> None:
     """Run the tables that were asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "--table", action="append", choices=["px", "local", "output", "client", "idle"], help="default: all"
+        "--table", action="append", choices=["sessions", "local", "output", "client"], help="default: all"
     )
-    parser.add_argument("-n", "--engines", type=int, nargs="+", default=[4, 8])
+    parser.add_argument("-n", "--engines", type=int, nargs="+", default=[2, 4, 8, 16])
     parser.add_argument("--cells", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--idle-seconds", type=float, default=20)
+    parser.add_argument("--quick", action="store_true", help="two engines, few cells, one round")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.engines, arguments.cells, arguments.rounds, arguments.idle_seconds = [2], 20, 1, 3
 
     # Both sides find the same MPI, Open MPI runs as whoever we are and with more ranks than cores.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
@@ -138,12 +105,14 @@ def main() -> None:
     os.environ.setdefault("OMPI_MCA_rmaps_base_oversubscribe", "1")
 
     tables: dict[str, Callable[[], None]] = {
-        "px": lambda: parallel_cells(arguments.engines, arguments.cells),
+        "sessions": lambda: compare(
+            arguments.engines, Extent(arguments.cells, arguments.rounds, arguments.idle_seconds)
+        ),
         "local": lambda: plain_cells(arguments.cells),
-        "output": output,
+        "output": lambda: output(arguments.rounds),
         "client": lambda: api(arguments.engines),
-        "idle": lambda: idle(arguments.engines, arguments.idle_seconds),
     }
+    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
     for name, table in tables.items():
         if not arguments.table or name in arguments.table:
             table()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -94,6 +95,33 @@ class TimedKernel:
     def cell(self, code: str) -> float:
         """Run a cell and return how long it took, in seconds."""
         start = time.perf_counter()
+        seen = self._follow(self._ask(code), until=time.monotonic() + self.patience)
+        seconds = time.perf_counter() - start
+        if seen != {"reply", "idle"}:
+            raise CellFailed(f"`{code}` was not done in {self.patience} s")
+        return seconds
+
+    def output(self, code: str) -> str:
+        """Run a cell and return what it wrote to its standard output."""
+        text: list[str] = []
+        self._follow(self._ask(code), time.monotonic() + self.patience, text)
+        return "".join(text)
+
+    def interrupt(self, code: str, after: float = 1) -> tuple[float, bool]:
+        """Run a cell, interrupt it, and return how long it took to end from then on, and whether it did."""
+        request = self._ask(code)
+        seen = self._follow(request, until=time.monotonic() + after)
+        start = time.perf_counter()
+        self.manager.interrupt_kernel()
+        try:
+            seen = self._follow(request, until=time.monotonic() + 20, seen=seen)
+        except CellFailed:
+            # The reply says KeyboardInterrupt; its idle follows.
+            seen = self._follow(request, until=time.monotonic() + 20, seen={"reply"})
+        return time.perf_counter() - start, seen == {"reply", "idle"}
+
+    def _ask(self, code: str) -> str:
+        """Send a cell and return the request's id."""
         content = {
             "code": code,
             "silent": False,
@@ -102,16 +130,13 @@ class TimedKernel:
             "allow_stdin": False,
             "stop_on_error": True,
         }
-        request = self.session.send(self.shell, "execute_request", content)
-        seen = self._follow(request["header"]["msg_id"], until=time.monotonic() + self.patience)
-        seconds = time.perf_counter() - start
-        if seen != {"reply", "idle"}:
-            raise CellFailed(f"`{code}` was not done in {self.patience} s")
-        return seconds
+        return self.session.send(self.shell, "execute_request", content)["header"]["msg_id"]
 
-    def _follow(self, msg_id: str, until: float) -> set[str]:
+    def _follow(
+        self, msg_id: str, until: float, text: list[str] | None = None, seen: set[str] | None = None
+    ) -> set[str]:
         """Read messages until a request has its reply and its idle, or the time has come."""
-        seen: set[str] = set()
+        seen = set(seen or ())
         while seen != {"reply", "idle"}:
             left = until - time.monotonic()
             ready = dict(self.poller.poll(max(0, left) * 1000))
@@ -126,9 +151,29 @@ class TimedKernel:
                     if content.get("status") == "error":
                         raise CellFailed(f"{content['ename']}: {content['evalue']}")
                     seen.add("reply")
+                elif message["msg_type"] == "stream" and text is not None:
+                    text.append(content["text"])
                 elif message["msg_type"] == "status" and content["execution_state"] == "idle":
                     seen.add("idle")
         return seen
+
+    def pss(self, pids: Sequence[int] | None = None) -> int:
+        """Return the memory of these processes, or of the kernel and everything below it, in bytes.
+
+        What several processes share is divided among them (``Pss`` in proc(5)).
+        """
+        if pids is None:
+            kernel = psutil.Process(self.manager.provisioner.pid)
+            pids = [kernel.pid, *(process.pid for process in kernel.children(recursive=True))]
+        total = 0
+        for pid in pids:
+            try:
+                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            except OSError:
+                continue
+            (line,) = (line for line in rollup.splitlines() if line.startswith("Pss:"))
+            total += int(line.split()[1]) << 10
+        return total
 
     def cpu_seconds(self) -> float:
         """Return the processor time used so far by the kernel and everything below it."""

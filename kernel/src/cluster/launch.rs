@@ -72,12 +72,13 @@ impl Cluster {
         }
     }
 
-    /// The driver knows by now how many engines there will be.
-    pub fn sized(&mut self, set: super::SetId, count: u32) {
+    /// The driver knows by now how many engines there will be, and what a person should know of them.
+    pub fn sized(&mut self, set: super::SetId, count: u32, caution: Option<String>) {
         if let Phase::Launching { size, .. } = &mut self.phase
             && set == self.set
         {
             *size = Some(count);
+            self.caution = caution;
         }
     }
 
@@ -92,6 +93,7 @@ impl Cluster {
     fn forget(&mut self, out: &mut Output) {
         out.effects.push(Effect::Release(self.set));
         self.set += 1;
+        self.caution = None;
         self.engines.clear();
         self.supervisors.clear();
         self.gateway = None;

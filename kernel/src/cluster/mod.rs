@@ -180,6 +180,7 @@ pub struct Output {
 pub struct Cluster {
     phase: Phase,
     set: SetId,
+    caution: Option<String>,
     engines: BTreeMap<Rank, Engine>,
     supervisors: BTreeMap<u32, LinkId>,
     gateway: Option<LinkId>,
@@ -193,6 +194,12 @@ impl Cluster {
     #[must_use]
     pub fn phase(&self) -> &Phase {
         &self.phase
+    }
+
+    /// What a person should know of the engines that are up.
+    #[must_use]
+    pub fn caution(&self) -> Option<&str> {
+        self.caution.as_deref()
     }
 
     /// Which launch is the current one.

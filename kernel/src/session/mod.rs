@@ -93,6 +93,8 @@ pub enum Event {
         set: SetId,
         /// How many.
         size: u32,
+        /// What a person should know of them.
+        caution: Option<String>,
     },
     /// SIGINT.
     Interrupted,
@@ -278,7 +280,7 @@ impl Session {
             Event::Engines { set, event } => {
                 self.desk.cluster(|cluster, out| cluster.on(set, event, now, out))
             }
-            Event::Sized { set, size } => self.desk.cluster.sized(set, size),
+            Event::Sized { set, size, caution } => self.desk.cluster.sized(set, size, caution),
             Event::Interrupted => self.interrupt(now),
             Event::Terminated => self.end(now),
         }

@@ -65,7 +65,9 @@ fn headline(cluster: &Cluster) -> String {
         Phase::Up => match cluster.engines().next() {
             Some(first) => {
                 let hello = &first.hello;
-                format!("{} engines, Python {}, {}", cluster.engines().count(), hello.python, hello.mpi)
+                let count = cluster.engines().count();
+                let caution = cluster.caution().map(|caution| format!("; {caution}")).unwrap_or_default();
+                format!("{count} engines, Python {}, {}{caution}", hello.python, hello.mpi)
             }
             None => String::new(),
         },

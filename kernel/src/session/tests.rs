@@ -63,7 +63,7 @@ impl Play {
     }
 
     fn engines_up(&mut self, set: SetId, count: u32) {
-        self.on(Event::Sized { set, size: count });
+        self.on(Event::Sized { set, size: count, caution: None });
         for rank in 0..count {
             let hello = WorkerHello {
                 rank,

@@ -57,7 +57,11 @@ fn limit(report: &mut Report, what: &'static str, resource: Resource, wanted: u6
 fn shared_memory(report: &mut Report, wanted: u64) {
     const WHAT: &str = "/dev/shm";
     match statvfs("/dev/shm") {
-        Err(_) => report.note(WHAT, "is not there: some MPIs do not start without", "mount a tmpfs there"),
+        Err(_) => report.note(
+            WHAT,
+            "is not there: MPICH does not start without",
+            "mount a tmpfs there, or use Open MPI",
+        ),
         Ok(found) => {
             let free = found.f_bavail * found.f_frsize;
             let text = format!("{} free", gibibytes(free));
