@@ -51,7 +51,9 @@ def run_cell(kernels: Path, name: str, code: str) -> str:
         client.wait_for_ready(timeout=60)
         shown: list[str] = []
         reply = client.execute_interactive(
-            code, timeout=120, output_hook=lambda m: shown.append(m["content"].get("text", ""))
+            code,
+            timeout=120,
+            output_hook=lambda m: m["content"].get("name") == "stdout" and shown.append(m["content"]["text"]),
         )
         assert reply["content"]["status"] == "ok", reply
         return "".join(shown)
