@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -244,11 +245,9 @@ def test_1_46_and_1_56_await_in_px_cells_returns(nb: Notebook) -> None:
 
 
 ACTIVATE = """
-from parallel_python.local import magics
-class View:
-    client = 'the client'
-view = View()
-magics.activate(view, {targets!r}, True, {suffix!r}) is not None
+import ipyparallel as ipp
+rc = ipp.Client()
+view = rc.activate({targets}, {suffix!r})
 """
 
 
@@ -262,15 +261,28 @@ def test_1_07_a_set_with_a_suffix_has_magics_of_its_own(nb: Notebook) -> None:
     assert nb.ok("%px pass").stdout == ""
     assert nb.ok("for i in [1]:\n    %px_some print('nested')").stdout.endswith(lines("nested", [3]))
     magics = "get_ipython().magics_manager.magics"
-    assert nb.ok(f"print({magics}['cell']['px_some'].__self__.view.client)").stdout == "the client\n"
+    assert nb.ok(f"print({magics}['cell']['px_some'].__self__.view.client is rc)").stdout == "True\n"
     assert (
         nb.ok(f"print('px_some' in {magics}['line'], 'result_some' in {magics}['line'])").stdout
         == "True False\n"
     )
 
 
+def test_1_07_the_magics_follow_their_view(nb: Notebook) -> None:
+    nb.ok(ACTIVATE.format(targets="[0, 2]", suffix="_mine"))
+    nb.ok("view.targets = [1]")
+    assert nb.ok("%px_mine print('here')").stdout == lines("here", [1])
+    nb.ok("dview = rc[:]\ndview.block = True\ndview.activate()\ndview.targets = [1, 3]")
+    assert nb.ok("%px print('here')").stdout == lines("here", [1, 3])
+    nb.ok("rc.activate()")
+    assert nb.ok("%px print('here')").stdout == lines("here")
+    assert nb.ok("print(get_ipython().magics_manager.magics['cell']['px'].__self__.view)").stdout == (
+        "<DirectView all>\n"
+    )
+
+
 def test_1_45_a_suffixed_autopx_is_switched_off_by_its_own_name(nb: Notebook) -> None:
-    nb.ok(ACTIVATE.format(targets="1", suffix="_one"))
+    nb.ok(ACTIVATE.format(targets="[1]", suffix="_one"))
     assert nb.ok("%autopx_one").stdout == "%autopx_one enabled\n"
     assert nb.ok("print('here')").stdout == lines("here", [1])
     assert nb.ok("%autopx_one\nprint('local')").stdout == "%autopx_one disabled\nlocal\n"
@@ -297,3 +309,66 @@ def test_1_53_names_of_the_mpi_launch(nb: Notebook) -> None:
     assert nb.ok("%px print(mpi_rank, mpi_size, MPI.COMM_WORLD.rank)").stdout == "".join(
         f"[stdout:{rank}] {rank} 4 {rank}\n" for rank in range(4)
     )
+
+
+SLOW = """import time
+def wait():
+    time.sleep(60)
+if mpi_rank != 2:
+    wait()
+"""
+
+
+def test_a_timeout_says_where_each_engine_was(nb: Notebook) -> None:
+    cell = nb.run("%%px --timeout 1\n" + SLOW, timeout=20)
+    assert cell.reply["content"]["ename"] == "TimeoutError"
+    assert "not done after 1 s" in cell.error
+    assert "engines 0, 1, 3 in wait at line 3 of the cell: time.sleep(60)" in cell.error
+    assert "KeyboardInterrupt" not in cell.error
+    assert nb.ok("%%px --timeout 20\nprint('in time')").stdout == lines("in time")
+
+
+def test_engines_that_wait_for_one_that_failed_are_named(nb: Notebook) -> None:
+    def watch(message: dict[str, Any]) -> None:
+        if message["msg_type"] == "display_data" and "raised" in str(message["content"]["data"]):
+            nb.manager.interrupt_kernel()
+
+    cell = nb.run("%%px\nimport time\nif mpi_rank == 3: 1/0\ntime.sleep(60)", timeout=30, watch=watch)
+    note = next(text for text in cell.results if "raised" in text)
+    assert note.startswith("engine 3 raised ZeroDivisionError while others still run:\n")
+    assert "engines 0-2 at line 3 of the cell: time.sleep(60)" in note and "stop button" in note
+
+
+def test_pxstack_shows_each_stack_once(nb: Notebook) -> None:
+    assert nb.ok("%pxstack").results == ["engines 0-3 idle"]
+    nb.ok("%%px --noblock\n" + SLOW)
+    stack = nb.ok("%pxstack").results[0]
+    assert "engines 0, 1, 3 in wait at line 3 of the cell: time.sleep(60)" in stack
+    assert "    called at line 5 of the cell: wait()" in stack
+    assert "\nengine 2 " in stack
+    assert nb.ok("%pxstack -t 0").results[0].startswith("engine 0 in wait")
+    nb.ok("%engines restart", timeout=120)
+    nb.ok("%px pass", timeout=120)
+
+
+def test_stats_show_what_each_engine_used(nb: Notebook) -> None:
+    cell = nb.ok("%%px --stats\nimport time\ntime.sleep(0.2 if mpi_rank == 1 else 0)\nprint('x' * 5000)")
+    table = cell.displays[-1]
+    assert table["image/svg+xml"].startswith("<svg")
+    rows = {row[:11].strip(): row for row in table["text/plain"].splitlines()}
+    assert rows["wall time"].endswith("engine 1") and "4.9 KiB" in rows["output"]
+    assert "MiB" in rows["peak memory"] and "imbalance" in table["text/plain"]
+
+
+def test_collapsed_output_is_shown_once(nb: Notebook) -> None:
+    assert nb.ok("%%px --collapse\nprint('hi')").stdout == "[stdout:0-3] hi\n"
+    cell = nb.ok("%%px --collapse\nprint('odd' if mpi_rank % 2 else 'even')\n6 * 7")
+    assert cell.stdout == "[stdout:0, 2] even\n[stdout:1, 3] odd\n"
+    assert (
+        len(cell.results) == 1 and cell.results[0].startswith("Out[0-3") and cell.results[0].endswith(": 42")
+    )
+    nb.ok("%pxconfig --collapse")
+    assert nb.ok("%px print('hi')").stdout == "[stdout:0-3] hi\n"
+    assert nb.ok("%%px --no-collapse\nprint('hi')").stdout == lines("hi")
+    slow = "import time\nfor i in range(3):\n    print(i)\n    time.sleep(0.3)"
+    assert nb.ok("%%px --collapse\n" + slow).stdout.count("[stdout:0-3]") >= 1

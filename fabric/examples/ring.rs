@@ -186,7 +186,7 @@ impl Kernel {
     }
 
     fn order(&mut self, id: TaskId, targets: Vec<Rank>, code: &str) -> Fallible<()> {
-        let work = Work::Execute { code: code.to_owned(), store_history: false };
+        let work = Work::Execute { code: code.to_owned(), store_history: false, measure: false };
         let task = frame::pack(&Task { id, targets: u32::try_from(targets.len())?, work })?.into();
         Ok(frame::write(&mut self.socket, &ToGateway::FanOut { id, targets, task })?)
     }

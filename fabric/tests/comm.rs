@@ -153,7 +153,7 @@ impl Engine {
 }
 
 fn pass() -> Work {
-    Work::Execute { code: "pass".into(), store_history: false }
+    Work::Execute { code: "pass".into(), store_history: false, measure: false }
 }
 
 fn done(task: TaskId) -> Report {

@@ -44,7 +44,7 @@ fn work_of(work: &Bound<'_, PyTuple>) -> PyResult<Work> {
     match kind.as_str() {
         "execute" => {
             let (_, code, store_history): (String, String, bool) = work.extract()?;
-            Ok(Work::Execute { code, store_history })
+            Ok(Work::Execute { code, store_history, measure: false })
         }
         "apply" => {
             let (_, pickle, buffers): (String, Bound<'_, PyBytes>, Vec<Bound<'_, PyAny>>) = work.extract()?;

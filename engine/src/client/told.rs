@@ -106,6 +106,7 @@ fn report<'py>(py: Python<'py>, name: &str, rank: Rank, event: &Event) -> PyResu
             ("publish", name, rank, msg_type, bytes(content), bytes(metadata), buffers).into_pyobject(py)
         }
         Event::Result { count, content } => ("result", name, rank, *count, bytes(content)).into_pyobject(py),
+        Event::Usage { cpu, peak } => ("usage", name, rank, cpu, peak).into_pyobject(py),
         Event::Payload { content } => ("payload", name, rank, bytes(content)).into_pyobject(py),
         Event::Value { payload } => value(py, "value", name, rank, payload),
         Event::Data { payload } => value(py, "data", name, rank, payload),

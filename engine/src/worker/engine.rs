@@ -133,14 +133,14 @@ impl Engine {
         self.link.hello(&hello).map_err(|error| PyRuntimeError::new_err(error.to_string()))
     }
 
-    /// Waits for the next task: `(id, "execute", code, store_history)`, `(id, "apply", pickle, buffers)`,
+    /// Waits for the next task: `(id, "execute", code, store_history, measure)`, `(id, "apply", pickle, buffers)`,
     /// `(id, "comm", header, content, metadata, buffers)` or `(0, "look", question, kind, code, cursor, detail)`;
     /// None when the engine is to quit.
     fn next_task<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let Some((id, work)) = py.detach(|| self.wait_for_task()) else { return Ok(None) };
         let tuple = match work {
-            Work::Execute { code, store_history } => {
-                (id, "execute", code, store_history).into_pyobject(py)?
+            Work::Execute { code, store_history, measure } => {
+                (id, "execute", code, store_history, measure).into_pyobject(py)?
             }
             Work::Apply { payload } => {
                 let (pickle, buffers) = payload::to_python(py, &payload)?;
@@ -250,6 +250,11 @@ impl Engine {
     /// Reports a payload of the cell's reply.
     fn payload(&self, py: Python<'_>, content: Vec<u8>) -> PyResult<()> {
         self.report(py, Event::Payload { content: Json::from(content) })
+    }
+
+    /// Reports what the cell used: processor time in seconds, peak memory in bytes.
+    fn usage(&self, py: Python<'_>, cpu: f64, peak: u64) -> PyResult<()> {
+        self.report(py, Event::Usage { cpu, peak })
     }
 
     /// A cell failed: the cells that wait behind it are not run. Those behind a cell that was interrupted are: it

@@ -14,7 +14,11 @@ use crate::{ffi, threads};
 
 /// Wakes Python's main thread without being a task: its id names none.
 fn wake() -> Task {
-    Task { id: 0, targets: 0, work: Work::Execute { code: String::new(), store_history: false } }
+    Task {
+        id: 0,
+        targets: 0,
+        work: Work::Execute { code: String::new(), store_history: false, measure: false },
+    }
 }
 
 /// Listens until the kernel lets go, which ends the process: nobody is left to work for.

@@ -364,6 +364,7 @@ impl Ran {
             Event::Stream { text, .. } => self.stderr.push_str(&text),
             Event::Publish { msg_type, content, .. } => self.shown.push((msg_type, json(&content))),
             Event::Result { content, .. } => self.shown.push(("result".to_owned(), json(&content))),
+            Event::Usage { .. } => {}
             Event::Ask { prompt, .. } => self.shown.push(("question".to_owned(), prompt.into())),
             Event::Payload { content } => self.shown.push(("payload".to_owned(), json(&content))),
             Event::Value { .. } | Event::Data { .. } => panic!("a cell has no pickled value"),
@@ -379,7 +380,7 @@ impl Ran {
 }
 
 fn task(id: TaskId, targets: usize, code: &str) -> Task {
-    let work = Work::Execute { code: code.to_owned(), store_history: true };
+    let work = Work::Execute { code: code.to_owned(), store_history: true, measure: false };
     Task { id, targets: u32::try_from(targets).unwrap(), work }
 }
 

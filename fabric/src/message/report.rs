@@ -69,6 +69,13 @@ pub enum Event {
         /// Whether what is typed must not be seen.
         password: bool,
     },
+    /// What the cell used, where that was to be measured.
+    Usage {
+        /// Processor time of the process and of children it waited for, in seconds.
+        cpu: f64,
+        /// The most memory that was resident meanwhile, in bytes.
+        peak: u64,
+    },
     /// The task is over; nothing of it follows but late output of threads and children.
     Done {
         /// How it ended.

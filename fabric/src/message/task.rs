@@ -31,6 +31,8 @@ pub enum Work {
         code: String,
         /// Count it, keep it in `In` and show its last expression.
         store_history: bool,
+        /// Report what it used ([`super::report::Event::Usage`]).
+        measure: bool,
     },
     /// Call a function and report its value.
     Apply {

@@ -187,7 +187,7 @@ impl Clients {
     /// A parallel cell runs as `task`: the name by which clients know it.
     pub fn cell(&mut self, task: TaskId, code: &str, targets: &[Rank], now: Instant) -> String {
         let name = format!("px_{task}_{}", self.kernel);
-        let work = Work::Execute { code: code.to_owned(), store_history: true };
+        let work = Work::Execute { code: code.to_owned(), store_history: true, measure: false };
         let (submitted, targets) = (self.time(now), Some(targets.to_vec()));
         self.store.open(New { name: &name, label: "%px", work: &work, client: None, targets, submitted });
         let flying = Flying { name: name.clone(), files: Vec::new(), cell: true, spoiled: HashMap::new() };

@@ -341,7 +341,11 @@ fn output(event: &Event) -> usize {
             content.len() + buffers.iter().map(|buffer| buffer.len()).sum::<usize>()
         }
         Event::Result { content, .. } | Event::Payload { content } => content.len(),
-        Event::Value { .. } | Event::Data { .. } | Event::Done { .. } | Event::Ask { .. } => 0,
+        Event::Value { .. }
+        | Event::Data { .. }
+        | Event::Done { .. }
+        | Event::Usage { .. }
+        | Event::Ask { .. } => 0,
     }
 }
 
@@ -363,7 +367,7 @@ mod tests {
     use super::*;
 
     fn open(store: &mut Store, name: &str, client: Option<ClientId>) {
-        let work = Work::Execute { code: "x".to_owned(), store_history: false };
+        let work = Work::Execute { code: "x".to_owned(), store_history: false, measure: false };
         let new = New { name, label: "x", work: &work, client, targets: Some(vec![0]), submitted: Some(1.0) };
         store.open(new);
     }

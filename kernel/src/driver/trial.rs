@@ -142,7 +142,7 @@ impl Run<'_> {
         let started = begun.elapsed();
         let engines: Vec<WorkerHello> = self.cluster.engines().map(|engine| engine.hello.clone()).collect();
         let targets: Vec<Rank> = (0..size).collect();
-        let work = Work::Execute { code: code.to_owned(), store_history: false };
+        let work = Work::Execute { code: code.to_owned(), store_history: false, measure: false };
         let mut out = Output::default();
         self.task =
             Some(self.cluster.submit(&targets, work, "trial".to_owned(), Instant::now(), &mut out)?);

@@ -18,6 +18,7 @@
 //! **Boundary**: one `Merge` per task, owned by the cell that runs it. How a task ended, what it
 //! raised and what an engine's death means is the cell's business; here both are the end of a voice.
 
+mod alike;
 mod gather;
 mod voice;
 mod wire;
@@ -28,8 +29,9 @@ use std::time::{Duration, Instant};
 use fabric::message::report::{Event, StreamName};
 use fabric::message::{Buffer, Json, Rank};
 
+use alike::Alike;
 pub use gather::Gather;
-use voice::{Said, Voice};
+use voice::Voice;
 use wire::Wire;
 
 /// How long a task has to end for all of its output to be in the order of the ranks.
@@ -107,6 +109,8 @@ pub struct Merge {
     /// When what is ready goes out; `None` while nothing is.
     flush_at: Option<Instant>,
     held: usize,
+    /// What several ranks say alike, where that is to be said once.
+    alike: Option<Alike>,
     wire: Wire,
 }
 
@@ -116,7 +120,14 @@ impl Merge {
     pub fn new(targets: &[Rank], now: Instant) -> Self {
         let voices: BTreeMap<Rank, Voice> = targets.iter().map(|rank| (*rank, Voice::default())).collect();
         let running = voices.len();
-        Self { voices, running, opens: now + OPENING, flush_at: None, held: 0, wire: Wire::default() }
+        let opens = now + OPENING;
+        Self { voices, running, opens, flush_at: None, held: 0, alike: None, wire: Wire::default() }
+    }
+
+    /// The same, and what several ranks say alike is shown once.
+    #[must_use]
+    pub fn collapsed(targets: &[Rank], now: Instant) -> Self {
+        Self { alike: Some(Alike::default()), ..Self::new(targets, now) }
     }
 
     /// Takes what `rank` reported, and gives what is to be shown now.
@@ -132,7 +143,11 @@ impl Merge {
                     voice.publish(piece);
                 }
             }
-            Event::Payload { .. } | Event::Value { .. } | Event::Data { .. } | Event::Ask { .. } => {}
+            Event::Payload { .. }
+            | Event::Value { .. }
+            | Event::Data { .. }
+            | Event::Ask { .. }
+            | Event::Usage { .. } => {}
             Event::Done { .. } => return self.end(rank, now),
         }
         self.held = self.held + voice.held() - before;
@@ -164,7 +179,8 @@ impl Merge {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let lines = self.voices.values().filter_map(Voice::line_since).map(|since| since + LINE_WAIT);
-        lines.chain(self.flush_at).min()
+        let rows = self.alike.as_ref().and_then(Alike::deadline);
+        lines.chain(self.flush_at).chain(rows).min()
     }
 
     /// Whether all targets are done and everything they said has gone out.
@@ -208,14 +224,22 @@ impl Merge {
             // stay in the order of the ranks.
             let due = |since: Instant| everything || now.duration_since(since) + WINDOW >= LINE_WAIT;
             for said in voice.take(due) {
-                match said {
-                    Said::Text(text) => self.wire.write(&[*rank], &text, &mut pieces),
-                    Said::Piece(piece) => self.wire.publish(piece, &mut pieces),
+                match &mut self.alike {
+                    Some(alike) => alike.push(*rank, said, now),
+                    None => self.wire.send(&[*rank], said, &mut pieces),
                 }
             }
         }
+        if let Some(alike) = &mut self.alike {
+            let speaks: Vec<Rank> =
+                self.voices.iter().filter(|(_, voice)| !voice.is_done()).map(|(rank, _)| *rank).collect();
+            for (ranks, said) in alike.take(&speaks, everything, now) {
+                self.wire.send(&ranks, said, &mut pieces);
+            }
+        }
         self.flush_at = None;
-        self.held = self.voices.values().map(Voice::held).sum();
+        self.held =
+            self.voices.values().map(Voice::held).sum::<usize>() + self.alike.as_ref().map_or(0, Alike::held);
         pieces
     }
 }

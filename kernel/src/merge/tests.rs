@@ -19,10 +19,18 @@ type Said<'a> = (u64, Rank, &'a str);
 
 /// Plays the reports to a merge whose timer is kept, and gives each batch of pieces with its time.
 fn play(ranks: Rank, script: &[Said<'_>]) -> Vec<(u64, Vec<Piece>)> {
+    play_to(ranks, script, Merge::new)
+}
+
+fn play_to(
+    ranks: Rank,
+    script: &[Said<'_>],
+    merge: impl FnOnce(&[Rank], Instant) -> Merge,
+) -> Vec<(u64, Vec<Piece>)> {
     let start = Instant::now();
     let at = |millis: u64| start + Duration::from_millis(millis);
     let targets: Vec<Rank> = (0..ranks).collect();
-    let mut merge = Merge::new(&targets, start);
+    let mut merge = merge(&targets, start);
     let mut batches = Vec::new();
     let end = (script.last().map_or(0, |said| said.0) + 2000, None);
     let steps = script.iter().map(|(millis, rank, what)| (*millis, Some((*rank, *what)))).chain([end]);
@@ -252,6 +260,54 @@ fn a_rewritten_line_without_a_label_gets_none() {
         &[(0, 0, "a\nb\n1%"), (600, 0, "\r2%"), (1200, 0, DONE)],
         &["150: [stdout:0] ~a~b~", "500: 1%", "1100: ^2%", "1200: ~"],
     );
+}
+
+#[track_caller]
+fn check_collapsed(ranks: Rank, script: &[Said<'_>], expect: &[&str]) {
+    assert_eq!(show(&play_to(ranks, script, Merge::collapsed)), expect);
+}
+
+#[test]
+fn what_is_said_alike_is_said_once() {
+    let script: Vec<Said<'_>> = (0..64).flat_map(|rank| [(0, rank, "hi\n"), (1, rank, DONE)]).collect();
+    check_collapsed(64, &script, &["1: [stdout:0-63] hi~"]);
+    check_collapsed(
+        3,
+        &[(0, 0, "a\nx\n"), (0, 1, "a\ny\n"), (0, 2, "a\nx\n"), (1, 0, DONE), (1, 1, DONE), (1, 2, DONE)],
+        &["1: [stdout:0-2] a~[stdout:0, 2] x~[stdout:1] y~"],
+    );
+    check_collapsed(
+        2,
+        &[(0, 0, "=1"), (0, 1, "=1"), (0, 0, "*p"), (0, 1, "*q"), (1, 0, DONE), (1, 1, DONE)],
+        &["1: =0, 1:1 | *0:p | *1:q"],
+    );
+}
+
+#[test]
+fn lines_of_two_groups_are_two_blocks() {
+    check_collapsed(
+        2,
+        &[(0, 0, "a\nb\n"), (0, 1, "c\nd\n"), (1, 0, DONE), (1, 1, DONE)],
+        &["1: [stdout:0] ~a~b~[stdout:1] ~c~d~"],
+    );
+}
+
+#[test]
+fn a_line_waits_for_the_same_line_of_the_others_but_not_for_ever() {
+    check_collapsed(
+        2,
+        &[
+            (200, 0, "1\n"),
+            (400, 1, "1\n"),
+            (500, 0, "2\n"),
+            (2000, 1, "2\n"),
+            (2100, 0, DONE),
+            (2100, 1, DONE),
+        ],
+        &["450: [stdout:0, 1] 1~", "1050: [stdout:0] 2~", "2100: [stdout:1] 2~"],
+    );
+    // Who is done is not waited for.
+    check_collapsed(2, &[(0, 1, DONE), (200, 0, "1\n"), (900, 0, DONE)], &["250: [stdout:0] 1~"]);
 }
 
 #[test]

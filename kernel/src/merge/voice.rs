@@ -77,6 +77,11 @@ impl Voice {
         !std::mem::replace(&mut self.done, true)
     }
 
+    /// Whether it says no more.
+    pub(super) fn is_done(&self) -> bool {
+        self.done
+    }
+
     /// Bytes that are held.
     pub(super) fn held(&self) -> usize {
         self.held

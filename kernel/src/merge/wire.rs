@@ -14,7 +14,7 @@
 use fabric::message::Rank;
 use fabric::message::report::StreamName;
 
-use super::voice::Text;
+use super::voice::{Said, Text};
 use super::{MOST_TOGETHER, Piece};
 use crate::cluster::listed;
 
@@ -40,6 +40,14 @@ struct Block {
 }
 
 impl Wire {
+    /// Sends what these ranks said, each of them.
+    pub(super) fn send(&mut self, ranks: &[Rank], said: Said, pieces: &mut Vec<Piece>) {
+        match said {
+            Said::Text(text) => self.write(ranks, &text, pieces),
+            Said::Piece(piece) => self.publish(piece, pieces),
+        }
+    }
+
     /// Sends text that these ranks wrote, each of them.
     pub(super) fn write(&mut self, ranks: &[Rank], said: &Text, pieces: &mut Vec<Piece>) {
         let same = |block: &&mut Block| block.ranks == ranks && block.name == said.name;

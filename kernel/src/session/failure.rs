@@ -71,6 +71,17 @@ impl Failure {
         Some(Failure::Raised(Raised { ename, evalue, traceback }))
     }
 
+    /// A task was interrupted because its time was up: `verdict` says how long that was, and where the engines were.
+    pub(super) fn timeout(verdict: Vec<String>, raised: BTreeMap<Rank, Raised>, lost: Vec<Lost>) -> Self {
+        let evalue = verdict.first().cloned().unwrap_or_default();
+        let mut traceback = vec![format!("\x1b[0;31mTimeoutError\x1b[0m: {evalue}")];
+        traceback.extend(verdict.into_iter().skip(1).map(|line| format!("  {line}")));
+        let others = raised.into_iter().filter(|(_, raised)| raised.ename != "KeyboardInterrupt").collect();
+        traceback.extend(group(&others).iter().flat_map(|(ranks, raised)| show(ranks, raised)));
+        traceback.extend(sentences(&lost).into_iter().map(str::to_owned));
+        Failure::Raised(Raised { ename: "TimeoutError".to_owned(), evalue, traceback })
+    }
+
     /// The content of the `error` message that shows it, unless it has been shown.
     pub(super) fn shown(&self) -> Option<Value> {
         match self {

@@ -12,12 +12,16 @@
 //! | `sets` | the named sets of magics and their defaults |
 //! | `plan` | a cell's options and the defaults, put together |
 //! | `task` | one fan-out: reports in, merged output out |
+//! | `watch` | a cell that takes too long, and one that is stuck |
+//! | `stack` | where engines are |
+//! | `stats` | what a cell has cost each engine |
 //! | `progress` | who is done, while it takes long |
 //! | `questions` | what code on engines asks the person at the notebook |
 //! | `comms` | widgets on engines |
 //! | `complete` | completion and help for code of engines |
 //! | `finish` | the reply, or the answer to the code that called |
 //! | `failure` | many engines' errors as one |
+//! | `hints` | what is said once, because it helps |
 //! | `table` | what `%engines` shows |
 //!
 //! **Invariant**: one shell request at a time; its `idle` goes out after the last byte of the last rank.
@@ -28,6 +32,7 @@ mod control;
 mod eager;
 mod failure;
 mod finish;
+mod hints;
 mod local;
 mod plan;
 mod progress;
@@ -36,10 +41,13 @@ mod records;
 mod run;
 mod sets;
 mod shell;
+mod stack;
+mod stats;
 mod table;
 mod task;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
@@ -57,6 +65,7 @@ use crate::wire::Incoming;
 use comms::{Comms, Handled};
 use complete::Enquiries;
 use eager::Eager;
+use hints::Hints;
 use local::Local;
 use questions::Questions;
 use records::Records;
@@ -129,6 +138,7 @@ pub(crate) struct Desk {
     clients: Clients,
     eager: Eager,
     sets: Sets,
+    hints: Hints,
     /// Somebody watches what cells show.
     interactive: bool,
     /// Tasks whose cell does not wait for them, on their way to the background.
@@ -231,6 +241,7 @@ impl Session {
             cluster: Cluster::default(),
             eager: if lazy { Eager::Never } else { Eager::Later },
             sets: Sets::default(),
+            hints: Hints::default(),
             interactive,
             detached: Vec::new(),
             finished: VecDeque::new(),
@@ -371,8 +382,14 @@ impl Session {
                     running.over(&mut self.desk, now);
                 }
             }
+            Notice::Stack { rank, text } => {
+                let code = tasks.find(|task| task.runs_on(rank)).map(|task| task.code().to_owned());
+                let (text, code) = (text.as_str(), code.as_deref());
+                self.runs.iter_mut().for_each(|run| run.stack(rank, text, code, &mut self.desk, now));
+                self.background.iter_mut().for_each(|task| task.stack(rank, text, &mut self.desk, now));
+            }
             Notice::Status(rank) => self.runs.iter_mut().for_each(|run| run.status(rank)),
-            Notice::Phase | Notice::Answered { .. } | Notice::Kept { .. } | Notice::Stack { .. } => {}
+            Notice::Phase | Notice::Answered { .. } | Notice::Kept { .. } => {}
         }
         self.desk.finished = finished;
         let desk = &mut self.desk;

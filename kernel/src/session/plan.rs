@@ -41,7 +41,7 @@ impl Plan {
             targets: targets.unwrap_or(Targets::All),
             block: block.unwrap_or(true),
             // With `--local` the notebook's own output comes first, and the engines' is shown when it is complete.
-            stream: stream.unwrap_or(interactive) && !args.local && !collapse.unwrap_or(false),
+            stream: stream.unwrap_or(interactive) && !args.local,
             group: args.display.group,
             collapse: collapse.unwrap_or(false),
             progress_after: progress_after.map_or(progress, magics::Patience::duration),

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use fabric::message::local::{Answer, ToLocal};
 use fabric::message::task::Work;
 use fabric::message::{Json, Rank};
-use magics::{EnginesAction, Step};
+use magics::{EnginesAction, Step, Targets};
 use serde_json::{Value, json};
 
 use super::eager::Eager;
 use super::failure::Failure;
 use super::plan::Plan;
+use super::stack::Inquiry;
 use super::task::TaskRun;
 use super::{Desk, Effect, table};
 use crate::cluster::{Engine, Phase, listed};
@@ -65,6 +66,8 @@ enum Active {
     Engines { since: Instant, told: bool, px: Option<Plan> },
     /// The engines run a task.
     Task(Box<TaskRun>),
+    /// The engines were asked where they are.
+    Stack(Inquiry),
     /// The engines were asked how they are.
     Table { until: Instant, waiting: BTreeSet<Rank> },
     /// The local process runs a part of the cell.
@@ -152,6 +155,7 @@ impl Run {
         match &self.active {
             Active::Engines { since, told: false, .. } => Some(*since + PATIENCE),
             Active::Task(task) => task.deadline(),
+            Active::Stack(inquiry) => Some(inquiry.deadline()),
             Active::Table { until, .. } => Some(*until),
             Active::Nothing | Active::Engines { .. } | Active::Local => None,
         }
@@ -216,6 +220,11 @@ impl Run {
                     return Progress::Waiting;
                 }
                 Active::Table { .. } => table::show(desk, &self.parent(), now),
+                Active::Stack(inquiry) if !inquiry.is_complete(now) => {
+                    self.active = Active::Stack(inquiry);
+                    return Progress::Waiting;
+                }
+                Active::Stack(inquiry) => desk.note(&inquiry.text(), &self.parent()),
                 Active::Local => {
                     self.active = Active::Local;
                     return Progress::Waiting;
@@ -251,7 +260,7 @@ impl Run {
                 set.config = config.over(&set.config);
             }
             Step::Recall { .. } => self.failure = Some(Failure::Usage(NOT_YET.to_owned())),
-            Step::Stack { .. } => self.failure = Some(Failure::Usage(NOT_YET.to_owned())),
+            Step::Stack { targets } => self.ask_stacks(targets, desk, now),
             Step::Engines(action) => self.engines(&action, desk, now),
             Step::Help(text) => {
                 self.payloads.push(json!({"source": "page", "data": {"text/plain": text}, "start": 0}));
@@ -263,7 +272,7 @@ impl Run {
     }
 
     fn begin_px(&mut self, plan: Plan, desk: &mut Desk, now: Instant) {
-        if plan.out.is_some() || plan.timeout.is_some() || plan.stats {
+        if plan.out.is_some() {
             return self.failure = Some(Failure::Usage(NOT_YET.to_owned()));
         }
         match desk.cluster.phase() {
@@ -275,6 +284,31 @@ impl Run {
                 }
                 self.active = Active::Engines { since: now, told: false, px: Some(plan) };
             }
+        }
+    }
+
+    fn ask_stacks(&mut self, targets: Option<Targets>, desk: &mut Desk, now: Instant) {
+        let ids: Vec<Rank> =
+            desk.cluster.engines().filter(|engine| engine.lives()).map(Engine::rank).collect();
+        match targets.unwrap_or(Targets::All).resolve(&ids) {
+            Ok(resolved) => self.active = Active::Stack(Inquiry::begin(&resolved.ids, desk, now)),
+            Err(wrong) => self.failure = Some(Failure::Usage(wrong.to_string())),
+        }
+    }
+
+    /// An engine said where it is; `code` is what it runs.
+    pub(super) fn stack(
+        &mut self,
+        rank: Rank,
+        dump: &str,
+        code: Option<&str>,
+        desk: &mut Desk,
+        now: Instant,
+    ) {
+        match &mut self.active {
+            Active::Stack(inquiry) => inquiry.answered(rank, dump, code),
+            Active::Task(task) => task.stack(rank, dump, desk, now),
+            _ => {}
         }
     }
 
@@ -338,7 +372,7 @@ impl Run {
             desk.note(&text, &parent);
         }
         let label = plan.code.trim().lines().next().unwrap_or_default().to_owned();
-        let work = Work::Execute { code: plan.code.clone(), store_history: true };
+        let work = Work::Execute { code: plan.code.clone(), store_history: true, measure: plan.stats };
         match desk.cluster(|cluster, out| cluster.submit(&ranks, work, label, now, out)) {
             Err(reason) => self.failure = Some(Failure::engines(reason)),
             Ok(task) => {
@@ -366,6 +400,7 @@ impl Run {
                 self.active = Active::Nothing;
                 self.failure = Some(Failure::Interrupted("while it waited for the engines".to_owned()));
             }
+            Active::Stack(_) => self.active = Active::Nothing,
             Active::Nothing | Active::Engines { .. } | Active::Table { .. } | Active::Local => {}
         }
     }

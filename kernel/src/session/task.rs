@@ -1,6 +1,6 @@
 //! One fan-out as a cell sees it: reports go in, merged output goes out, and how it ended is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use fabric::message::report::{Event, Outcome, Raised};
@@ -11,10 +11,16 @@ use serde_json::{Value, json};
 
 use super::Desk;
 use super::failure::{Failure, Lost};
+use super::hints::Hint;
 use super::plan::Plan;
 use super::progress::Progress;
+use super::stats::Stats;
+use super::watch::{Seen, Watch};
 use crate::cluster::listed;
 use crate::merge::{Gather, Merge, Piece};
+
+/// So many engines are more than a person reads one after the other.
+const MANY: usize = 16;
 
 /// A task that engines run for a cell.
 pub(crate) struct TaskRun {
@@ -26,7 +32,14 @@ pub(crate) struct TaskRun {
     /// What is shown, grouped, when the engines are done.
     gather: Option<Gather>,
     progress: Option<Progress>,
+    stats: Option<Stats>,
+    watch: Watch,
     signal: Signal,
+    code: String,
+    collapse: bool,
+    /// Who has printed or shown anything.
+    spoke: BTreeSet<Rank>,
+    running: BTreeSet<Rank>,
     raised: BTreeMap<Rank, Raised>,
     lost: Vec<Lost>,
     interrupted: bool,
@@ -50,10 +63,19 @@ impl TaskRun {
             task,
             parent,
             single,
-            merge: plan.stream.then(|| Merge::new(targets, now)),
+            merge: plan.stream.then(|| match plan.collapse {
+                true => Merge::collapsed(targets, now),
+                false => Merge::new(targets, now),
+            }),
             gather: gathers.then(|| Gather::new(plan.group.unwrap_or_default(), plan.collapse)),
             progress: plan.progress_after.and_then(|after| Progress::new(targets, after, now)),
+            stats: plan.stats.then(Stats::default),
+            watch: Watch::new(plan.timeout, now),
             signal: plan.signal.clone(),
+            code: plan.code.clone(),
+            collapse: plan.collapse,
+            spoke: BTreeSet::new(),
+            running: targets.iter().copied().collect(),
             raised: BTreeMap::new(),
             lost: Vec::new(),
             interrupted: false,
@@ -85,19 +107,71 @@ impl TaskRun {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         let progress = self.progress.as_ref().filter(|_| !self.over).map(Progress::deadline);
-        self.merge.as_ref().and_then(Merge::deadline).into_iter().chain(progress).min()
+        let watch = self.watch.deadline().filter(|_| !self.over);
+        self.merge.as_ref().and_then(Merge::deadline).into_iter().chain(progress).chain(watch).min()
     }
 
     pub(super) fn tick(&mut self, desk: &mut Desk, now: Instant) {
         let pieces = self.merge.as_mut().map(|merge| merge.tick(now));
         self.show(pieces.unwrap_or_default(), desk);
         self.show_progress(desk, now);
+        if !self.over {
+            self.look(desk, now);
+        }
+    }
+
+    /// What it runs.
+    pub(super) fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// Whether that engine is not done with it.
+    pub(super) fn runs_on(&self, rank: Rank) -> bool {
+        self.running.contains(&rank)
+    }
+
+    /// An engine said where it is.
+    pub(super) fn stack(&mut self, rank: Rank, dump: &str, desk: &mut Desk, now: Instant) {
+        if self.runs_on(rank) {
+            self.watch.answered(rank, dump, &self.code);
+            self.look(desk, now);
+        }
+    }
+
+    /// Asks where the engines are when they take too long, and acts on what they said.
+    fn look(&mut self, desk: &mut Desk, now: Instant) {
+        match self.watch.look(&self.running, desk, now) {
+            None => {}
+            Some(Seen::TooLong) => {
+                self.interrupted = true;
+                desk.cluster(|cluster, out| cluster.interrupt(self.task, now, out));
+            }
+            Some(Seen::Stuck(where_they_are)) => {
+                let failed: Vec<Rank> = self.raised.keys().copied().collect();
+                let ename = self.raised.values().next().map_or("", |raised| raised.ename.as_str());
+                let (s, who) = (if failed.len() == 1 { "" } else { "s" }, listed(&failed));
+                let text = format!(
+                    "engine{s} {who} raised {ename} while others still run:\n  {}\n\
+                     If they wait for engine{s} {who}, interrupt the cell with the stop button.",
+                    where_they_are.join("\n  ")
+                );
+                desk.note(&text, &self.parent);
+            }
+        }
     }
 
     pub(super) fn report(&mut self, rank: Rank, event: Event, desk: &mut Desk, now: Instant) {
         let pieces = self.output(rank, &event, now);
+        if matches!(event, Event::Stream { .. } | Event::Publish { .. } | Event::Result { .. }) {
+            self.spoke.insert(rank);
+        }
+        if let Some(stats) = &mut self.stats {
+            stats.on(rank, &event);
+        }
         match event {
             Event::Done { outcome, .. } => {
+                self.running.remove(&rank);
+                self.watch.ended(rank, !matches!(outcome, Outcome::Ok), now);
                 match outcome {
                     Outcome::Ok => {}
                     Outcome::Error(raised) => drop(self.raised.insert(rank, raised)),
@@ -137,6 +211,8 @@ impl TaskRun {
 
     pub(super) fn lost(&mut self, rank: Rank, why: String, lives: bool, desk: &mut Desk, now: Instant) {
         let pieces = self.merge.as_mut().map(|merge| merge.lost(rank, now));
+        self.running.remove(&rank);
+        self.watch.ended(rank, false, now);
         self.lost.push(Lost { rank, why, lives });
         if let Some(progress) = &mut self.progress {
             progress.ended(rank, now);
@@ -150,10 +226,17 @@ impl TaskRun {
             return;
         }
         self.tick(desk, now);
+        if self.spoke.len() > MANY && !self.collapse && desk.hints.is_new(Hint::Collapse) {
+            desk.note(&Hint::Collapse.text(), &self.parent);
+        }
         if let Some(mut gather) = self.gather.take() {
             self.show(gather.take(), desk);
             // What threads and children still write is shown as it comes.
             self.merge.get_or_insert_with(|| Merge::new(&[], now));
+        }
+        if let Some(stats) = self.stats.take() {
+            let message = desk.composer.iopub("display_data", &self.parent, &stats.content());
+            desk.send(message);
         }
     }
 
@@ -186,8 +269,11 @@ impl TaskRun {
     }
 
     pub(super) fn failure(&mut self) -> Option<Failure> {
-        let raised = std::mem::take(&mut self.raised);
-        Failure::of_task(raised, std::mem::take(&mut self.lost), self.interrupted, self.single)
+        let (raised, lost) = (std::mem::take(&mut self.raised), std::mem::take(&mut self.lost));
+        match self.watch.verdict() {
+            Some(verdict) => Some(Failure::timeout(verdict, raised, lost)),
+            None => Failure::of_task(raised, lost, self.interrupted, self.single),
+        }
     }
 
     /// A task whose cell did not wait: its error is shown when it ends. True when it has.

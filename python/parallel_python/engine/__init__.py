@@ -20,6 +20,7 @@ file                      what it is
 ``messages``              Python values as JSON
 ``processes``             ``!command``
 ``coroutines``            top-level ``await``
+``usage``                 what a cell has used, for ``%%px --stats``
 ``interrupts``            when an interrupt raises, and when not
 ``waits``                 what mpi4py needs when an interrupt ends a wait in MPI
 ``profile``               the user's IPython profile: configuration and start-up files

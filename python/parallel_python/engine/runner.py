@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from parallel_python.engine import completion, operations
 from parallel_python.engine.comms import Message
 from parallel_python.engine.shell import EngineShell, Raised
+from parallel_python.engine.usage import Meter
 
 if TYPE_CHECKING:
     from _parallel_python import Engine
@@ -30,8 +31,8 @@ class Runner:
         """Run tasks until the engine is to quit, then leave."""
         while (task := self.engine.next_task()) is not None:
             match task:
-                case (number, "execute", code, store_history):
-                    self.execute(number, code, store_history)
+                case (number, "execute", code, store_history, measure):
+                    self.execute(number, code, store_history, measure)
                 case (number, "apply", call, buffers):
                     self.apply(number, call, buffers)
                 case (_, "look", question, kind, code, cursor, detail):
@@ -50,14 +51,17 @@ class Runner:
             raised = self.shell.describe(error)
         self.engine.done(raised, self.shell.execution_count, started, time.time())
 
-    def execute(self, task: int, code: str, store_history: bool) -> None:
-        """Run a cell and report its end."""
+    def execute(self, task: int, code: str, store_history: bool, measure: bool = False) -> None:
+        """Run a cell and report its end, and what it used if that is to be measured."""
+        meter = Meter() if measure else None
         started, count = time.time(), self.shell.execution_count
         # One that came between tasks was meant for none.
         self.shell.interrupts.kept = False
         value, error = self.engine.run(lambda: self.shell.run_task(code, store_history), task)
         self.shell.interrupts.keep()
         completed = time.time()
+        if meter is not None:
+            self.engine.usage(*meter.read())
         raised: Raised | None
         if error is not None:
             raised = self.shell.describe(error)

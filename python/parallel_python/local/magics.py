@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from types import MethodType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from IPython.core.error import UsageError
 from IPython.core.magic import MAGIC_NO_VAR_EXPAND_ATTR
@@ -63,6 +63,12 @@ class ParallelMagics:
         self.suffix = suffix
         self.view = view
 
+    def follow(self) -> None:
+        """Tell the kernel what the view's targets are, unless another view has taken this set over."""
+        if _Registry.active.get(self.suffix) is self:
+            targets = _as_typed(self.view.targets)
+            self.kernel.session.link.activate(self.suffix, targets, bool(self.view.block))
+
     def call(self, name: str, line: str, cell: str | None) -> None:
         """Have the kernel run a magic, and wait until all that it shows has been shown."""
         sys.stdout.flush()
@@ -96,6 +102,8 @@ class _Registry:
 
     kernel: LocalKernel | None = None
     specs: Sequence[Spec] = ()
+    # By suffix, what a view was activated for.
+    active: ClassVar[dict[str, ParallelMagics]] = {}
 
 
 def register(kernel: LocalKernel, specs: list[Spec]) -> None:
@@ -112,17 +120,14 @@ def register(kernel: LocalKernel, specs: list[Spec]) -> None:
     _register(ParallelMagics(kernel), specs)
 
 
-def activate(view: Any, targets: str, block: bool, suffix: str = "") -> ParallelMagics | None:
+def activate(view: Any, suffix: str = "") -> ParallelMagics | None:
     """Let a view take over a set of magics, or make it one: what ``view.activate(suffix)`` does.
 
     Parameters
     ----------
     view : DirectView
-        The view, to be found again as ``magics_manager.magics["cell"]["px"].__self__.view``.
-    targets : str
-        Its targets, as they can be typed after ``--targets``: ``"all"``, ``"0"``, ``"[0, 2]"``.
-    block : bool
-        Whether its cells wait for the engines.
+        The view, to be found again as ``magics_manager.magics["cell"]["px"].__self__.view``. When its targets
+        or its `block` are changed later, the magics follow.
     suffix : str
         What the magics' names end in; empty for ``%px`` itself.
 
@@ -135,12 +140,13 @@ def activate(view: Any, targets: str, block: bool, suffix: str = "") -> Parallel
     if kernel is None:
         return None
     if not f"_{suffix}".isidentifier():
-        raise ValueError(
-            f"the suffix {suffix!r} cannot end the name of a magic: write letters, digits and `_`"
-        )
-    kernel.session.link.activate(suffix, targets, block)
+        raise ValueError(f"{suffix!r} cannot end the name of a magic: write letters, digits and `_`")
     magics = ParallelMagics(kernel, suffix, view)
     _register(magics, [spec for spec in _Registry.specs if spec[3] or not suffix])
+    _Registry.active[suffix] = magics
+    magics.follow()
+    followers = vars(view).setdefault("_followers", [])
+    followers.append(magics.follow)
     return magics
 
 
@@ -174,6 +180,15 @@ def _named(function: F, name: str, text: str) -> F:
     function.__name__ = function.__qualname__ = name
     function.__doc__ = text
     return function
+
+
+def _as_typed(targets: Any) -> str:
+    """Return a view's targets as they are typed after ``--targets``."""
+    if targets is None:
+        return "all"
+    if isinstance(targets, str) or hasattr(targets, "__index__"):
+        return str(targets)
+    return str([int(target) for target in targets])
 
 
 @lru_cache(maxsize=256)

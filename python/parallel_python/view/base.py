@@ -53,6 +53,13 @@ class View:
 
     # Flags.
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name in ("targets", "block"):
+            # Magics that use this view: see `parallel_python.local.magics.activate`.
+            for follow in vars(self).get("_followers", ()):
+                follow()
+
     def set_flags(self, **flags: Any) -> Self:
         """Set flags by name.
 

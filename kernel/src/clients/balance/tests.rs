@@ -20,7 +20,7 @@ impl Play {
         let ticket = self.balance.add(Balanced {
             name: "t".to_owned(),
             label: String::new(),
-            work: Work::Execute { code: String::new(), store_history: false },
+            work: Work::Execute { code: String::new(), store_history: false, measure: false },
             files: Vec::new(),
             targets: targets.map(|ranks| ranks.iter().copied().collect()),
             retries: 0,

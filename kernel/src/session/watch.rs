@@ -1,0 +1,118 @@
+//! A watch over one task: what is done when its time is up (`--timeout`), and when some engines have failed and the
+//! others do not end, because they may wait for those for ever.
+//!
+//! **Invariant**: the engines are asked where they are at most once for each of the two reasons.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use fabric::message::Rank;
+
+use super::Desk;
+use super::stack::Inquiry;
+
+/// How long after an engine has failed the others may go on before it is said where they are.
+const AFTER_A_FAILURE: Duration = Duration::from_secs(5);
+
+/// What one task is watched for.
+#[derive(Debug)]
+pub(super) struct Watch {
+    timeout: Option<(Duration, Instant)>,
+    stuck: Stuck,
+    inquiry: Option<(Why, Inquiry)>,
+    verdict: Option<Vec<String>>,
+}
+
+#[derive(Debug)]
+enum Stuck {
+    /// No engine has failed.
+    No,
+    /// One has, and the others get until then.
+    Until(Instant),
+    /// It has been said.
+    Said,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Why {
+    TooLong,
+    Stuck,
+}
+
+/// What the task has to act on.
+pub(super) enum Seen {
+    /// Its time is up, and where its engines are is known.
+    TooLong,
+    /// These engines go on although others have failed.
+    Stuck(Vec<String>),
+}
+
+impl Watch {
+    pub(super) fn new(timeout: Option<Duration>, now: Instant) -> Self {
+        let timeout = timeout.and_then(|time| Some((time, now.checked_add(time)?)));
+        Self { timeout, stuck: Stuck::No, inquiry: None, verdict: None }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let stuck = match self.stuck {
+            Stuck::Until(at) => Some(at),
+            Stuck::No | Stuck::Said => None,
+        };
+        match &self.inquiry {
+            Some((_, inquiry)) => Some(inquiry.deadline()),
+            None => self.timeout.map(|(_, at)| at).into_iter().chain(stuck).min(),
+        }
+    }
+
+    /// An engine is done, or lost.
+    pub(super) fn ended(&mut self, rank: Rank, failed: bool, now: Instant) {
+        if failed && matches!(self.stuck, Stuck::No) {
+            self.stuck = Stuck::Until(now + AFTER_A_FAILURE);
+        }
+        if let Some((_, inquiry)) = &mut self.inquiry {
+            inquiry.lost(rank);
+        }
+    }
+
+    /// An engine said where it is.
+    pub(super) fn answered(&mut self, rank: Rank, dump: &str, code: &str) {
+        if let Some((_, inquiry)) = &mut self.inquiry {
+            inquiry.answered(rank, dump, Some(code));
+        }
+    }
+
+    /// Asks when it is time to, and gives what has become of it.
+    pub(super) fn look(&mut self, running: &BTreeSet<Rank>, desk: &mut Desk, now: Instant) -> Option<Seen> {
+        if let Some((why, inquiry)) = self.inquiry.take_if(|(_, inquiry)| inquiry.is_complete(now)) {
+            return Some(match why {
+                Why::Stuck => Seen::Stuck(inquiry.sentences()),
+                Why::TooLong => {
+                    let time = self.timeout.take().map_or(0.0, |(time, _)| time.as_secs_f64());
+                    let head = format!("the cell was not done after {time} s and has been interrupted");
+                    self.verdict = Some(std::iter::once(head).chain(inquiry.sentences()).collect());
+                    Seen::TooLong
+                }
+            });
+        }
+        if self.inquiry.is_some() {
+            return None;
+        }
+        let why = if self.timeout.is_some_and(|(_, at)| at <= now) {
+            self.stuck = Stuck::Said;
+            Why::TooLong
+        } else if matches!(self.stuck, Stuck::Until(at) if at <= now) {
+            self.stuck = Stuck::Said;
+            Why::Stuck
+        } else {
+            return None;
+        };
+        let ranks: Vec<Rank> = running.iter().copied().collect();
+        self.inquiry = Some((why, Inquiry::begin(&ranks, desk, now)));
+        None
+    }
+
+    /// Why the task was interrupted, if its time was up: a sentence, then a line for each place.
+    pub(super) fn verdict(&mut self) -> Option<Vec<String>> {
+        self.verdict.take()
+    }
+}
