@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import subprocess
 import sys
 import textwrap
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
@@ -209,6 +211,19 @@ def test_large_buffers_stay_outside_and_arrive_writable() -> None:
     assert (received["array"] == array).all()
     received["array"][0] = received["small"][0] = 5
     assert array[0] == 0 and received["array"][0] == 5
+
+
+def test_nothing_is_held_by_what_pickled_it() -> None:
+    numpy = pytest.importorskip("numpy")
+    array = numpy.ones(100_000)
+    gone = weakref.ref(array)
+    gc.disable()
+    try:
+        dumps({"array": array})
+        del array
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_a_large_pickle_is_a_buffer_itself() -> None:

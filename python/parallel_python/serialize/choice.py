@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 from collections.abc import Callable
@@ -69,23 +70,13 @@ class _Foreign:
 
 def _use(make_pickler: Callable[..., Any], load: Callable[..., Any]) -> None:
     global other
-    from parallel_python.serialize.pickling import THRESHOLD
+    from parallel_python.serialize.pickling import take_large
 
     def dumps(value: Any) -> tuple[bytes, list[memoryview], bool]:
         buffers: list[memoryview] = []
 
-        def take(buffer: pickle.PickleBuffer) -> bool:
-            try:
-                raw = buffer.raw()
-            except BufferError:
-                return True
-            if raw.nbytes < THRESHOLD:
-                return True
-            buffers.append(raw)
-            return False
-
         file = io.BytesIO()
-        make_pickler(file, protocol=5, buffer_callback=take).dump(value)
+        make_pickler(file, protocol=5, buffer_callback=functools.partial(take_large, buffers)).dump(value)
         foreign = _Foreign(load, file.getvalue(), buffers)
         # Whether there is a `Reference` in it is not known: a pickle that holds one names its module.
         return pickle.dumps(foreign, 5, buffer_callback=lambda buffer: False), buffers, True

@@ -14,6 +14,7 @@ import io
 import pickle
 import types
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
@@ -41,6 +42,18 @@ _SENTINELS = {
 }
 
 
+def take_large(buffers: list[memoryview], buffer: pickle.PickleBuffer) -> bool:
+    """Keep a large buffer outside (false), have a small one copied into the pickle (true)."""
+    try:
+        raw = buffer.raw()
+    except BufferError:
+        return True
+    if raw.nbytes < THRESHOLD:
+        return True
+    buffers.append(raw)
+    return False
+
+
 class Pickler(pickle.Pickler):
     """Python's pickler, which can also take what was typed into a notebook.
 
@@ -60,21 +73,11 @@ class Pickler(pickle.Pickler):
     """
 
     def __init__(self, file: io.BytesIO, *, with_helpers: bool = True) -> None:
-        super().__init__(file, 5, buffer_callback=self._take)
         self.buffers: list[memoryview] = []
+        # Not a method of ours: a pickler that holds itself would hold the buffers until a collection.
+        super().__init__(file, 5, buffer_callback=partial(take_large, self.buffers))
         self.references = False
         self.with_helpers = with_helpers
-
-    def _take(self, buffer: pickle.PickleBuffer) -> bool:
-        """Keep a large buffer outside (false), have a small one copied into the pickle (true)."""
-        try:
-            raw = buffer.raw()
-        except BufferError:
-            return True
-        if raw.nbytes < THRESHOLD:
-            return True
-        self.buffers.append(raw)
-        return False
 
     def reducer_override(self, value: Any) -> Any:
         """Return how to carry what `pickle` by itself cannot."""
