@@ -129,3 +129,22 @@ def test_a_task_survives_the_death_of_its_engine(balanced: Notebook) -> None:
         timeout=60,
     )
     assert cell.stdout == "['ok']\nTrue\n"
+
+
+def test_every_task_ends_when_rank_0_dies_among_them(balanced: Notebook) -> None:
+    cell = balanced.ok(
+        "ask('engines', 'restart', 4)\n"
+        "names = [f'z{i}' for i in range(400)]\n"
+        "tasks = [any_engine(name, call(pow, 2, 2), retries=1) for name in names]\n"
+        "each = [(f'y{i}', '', [1, 2, 3], call(pow, 2, 2)) for i in range(100)]\n"
+        "core.submit(tasks[:200] + each[:50])\n"
+        "core.submit([('kill', '', [0], ('execute', 'import os; os._exit(3)', False))])\n"
+        "core.submit(tasks[200:] + each[50:])\n"
+        "wait('kill', *names, *(name for name, *_ in each))\n"
+        "lost = [one for one in told if one[0] == 'lost' and one[1] != 'kill']\n"
+        "done = sum(bool(of(name, 'done')) for name in names)\n"
+        "print(len(of('kill', 'lost')), done + len([one for one in lost if one[1][0] == 'z']))\n"
+        "print([one for one in lost if one[1][0] == 'y' and not one[4]][:3])",
+        timeout=60,
+    )
+    assert cell.stdout == "1 400\n[]\n"

@@ -9,6 +9,7 @@
 //!
 //! **Boundary**: what it means is Python's business; Rust does not look into pickles.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use fabric::frame::FrameError;
@@ -19,6 +20,7 @@ use pyo3::types::PyList;
 
 use crate::local::wait::{MainThread, wait_for};
 
+mod socket;
 mod submissions;
 mod told;
 
@@ -51,6 +53,16 @@ impl ClientLink {
 
 #[pymethods]
 impl ClientLink {
+    /// Connects to the engines of another process of this user, by the path of its client socket.
+    #[staticmethod]
+    fn connect(py: Python<'_>, path: PathBuf) -> PyResult<ClientLink> {
+        let main = MainThread::new()?;
+        let (post, inbox) = py
+            .detach(|| socket::connect(&path))
+            .map_err(|error| PyConnectionError::new_err(format!("{error:#}")))?;
+        Ok(ClientLink::new(post, inbox, main))
+    }
+
     /// Asks to be told of the engines from now on; starts them if they are off.
     fn open(&self, py: Python<'_>) -> PyResult<()> {
         self.ask(py, Ask::Open)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::command::{DoctorOptions, InstallOptions, UninstallOptions};
+use crate::command::{DoctorOptions, EnginesOptions, InstallOptions, UninstallOptions};
 
 /// A Jupyter kernel whose notebooks are parallel: `%px`, `%%px` and `%autopx` run on MPI engines.
 #[derive(Debug, Parser)]
@@ -20,6 +20,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the kernel; Jupyter does this.
     Kernel(KernelOptions),
+    /// Start, stop and list engines that no notebook owns.
+    Engines(EnginesOptions),
     /// Install the kernel where Jupyter finds it.
     Install(InstallOptions),
     /// Remove what `install` made.

@@ -27,6 +27,7 @@ pub mod command;
 pub mod compose;
 pub mod connection;
 mod driver;
+pub mod hub;
 mod installation;
 mod machine;
 pub mod merge;
@@ -44,6 +45,7 @@ use std::process::ExitCode;
 pub fn run(command: cli::Command) -> anyhow::Result<ExitCode> {
     match command {
         cli::Command::Kernel(options) => runtime()?.block_on(driver::run(options))?,
+        cli::Command::Engines(options) => return command::engines::run(options),
         cli::Command::Install(options) => command::install::run(&options)?,
         cli::Command::Uninstall(options) => command::uninstall::run(&options)?,
         cli::Command::Doctor(options) => return runtime()?.block_on(command::doctor::run(&options)),
@@ -52,6 +54,6 @@ pub fn run(command: cli::Command) -> anyhow::Result<ExitCode> {
 }
 
 /// One thread: a cell's round trip is a chain of wake-ups, and each hop to another thread is one more.
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }

@@ -42,7 +42,6 @@ impl Inbox {
     }
 
     /// The link has ended.
-    #[expect(dead_code, reason = "the link of the local process ends with the process")]
     pub(crate) fn end(&self) {
         self.state().ended = true;
         self.ring();

@@ -301,6 +301,9 @@ impl Engine {
             None => Outcome::Ok,
             Some((ename, evalue, traceback)) => Outcome::Error(Raised { ename, evalue, traceback }),
         };
+        if let Some(capture) = self.capture.get() {
+            self.link.ledger.end(capture.tag());
+        }
         self.report(py, Event::Done { outcome, count, started, completed })
     }
 

@@ -81,6 +81,7 @@ impl Link {
     /// Reports the end of a task that never began.
     pub(super) fn aborted(&self, task: TaskId) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        self.ledger.end(task);
         let done = Event::Done { outcome: Outcome::Aborted, count: 0, started: now, completed: now };
         // It is small enough for any way there is.
         drop(self.report(task, done));
@@ -143,7 +144,9 @@ impl Link {
 
     pub(super) fn status(&self) -> Status {
         let (mpi_sent, mpi_received) = self.outbox.get().map(Outbox::counters).unwrap_or_default();
-        Status { running: self.guard.running(), resident: host::resident(), mpi_sent, mpi_received }
+        let arrived = self.outbox.get().map(Outbox::arrived).unwrap_or_default();
+        let (running, resident, ended) = (self.guard.running(), host::resident(), self.ledger.ended());
+        Status { running, resident, mpi_sent, mpi_received, arrived, ended }
     }
 
     fn write(&self, message: &impl serde::Serialize) -> Result<(), FrameError> {

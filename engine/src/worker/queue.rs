@@ -25,6 +25,8 @@ pub(super) struct Ledger {
 struct State {
     /// The highest task that has begun.
     begun: TaskId,
+    /// The highest task that has ended.
+    ended: TaskId,
     /// Tasks that will not begin.
     taken_back: BTreeSet<TaskId>,
 }
@@ -37,6 +39,17 @@ impl Ledger {
             tasks.iter().partition(|task| **task > state.begun);
         state.taken_back.extend(&cancelled);
         (cancelled, begun)
+    }
+
+    /// A task has ended; its end is about to be reported.
+    pub(super) fn end(&self, task: TaskId) {
+        let mut state = self.state();
+        state.ended = state.ended.max(task);
+    }
+
+    /// The highest task that has ended.
+    pub(super) fn ended(&self) -> TaskId {
+        self.state().ended
     }
 
     /// The task's turn has come: whether it may begin.

@@ -52,6 +52,8 @@ pub(super) struct Link {
     pub(super) stop: bool,
     pub(super) sent: u64,
     pub(super) received: u64,
+    /// The last task that arrived.
+    pub(super) arrived: TaskId,
     /// Bytes of reports that rank 0 has not said to have passed on.
     under_way: u64,
 }
@@ -73,6 +75,7 @@ impl Link {
             stop: false,
             sent: 0,
             received: 0,
+            arrived: 0,
             under_way: 0,
         }
     }
@@ -147,6 +150,7 @@ impl Link {
 
     /// A task arrived for this rank.
     pub(super) fn begin(&mut self, task: TaskId, targets: u32) {
+        self.arrived = self.arrived.max(task);
         if targets > 1 {
             self.running.insert(task);
         }

@@ -12,7 +12,7 @@ use super::Shared;
 use crate::frame;
 use crate::message::Rank;
 use crate::message::report::{Event, Report};
-use crate::message::task::{FromGateway, Packet};
+use crate::message::task::{FromGateway, Packet, TaskId};
 use crate::transport::FabricError;
 
 /// Makes reports. Clones make them for the same rank.
@@ -58,6 +58,12 @@ impl Outbox {
     pub fn counters(&self) -> (u64, u64) {
         let link = self.shared.link();
         (link.sent, link.received)
+    }
+
+    /// The last task that arrived here.
+    #[must_use]
+    pub fn arrived(&self) -> TaskId {
+        self.shared.link().arrived
     }
 
     /// These ranks have died: nothing is sent to them and nobody waits for them. What the kernel

@@ -173,6 +173,10 @@ pub struct Status {
     pub mpi_sent: u64,
     /// Messages received over MPI by this rank's comm thread since it started.
     pub mpi_received: u64,
+    /// The last task that came over MPI.
+    pub arrived: TaskId,
+    /// The last task that has ended.
+    pub ended: TaskId,
 }
 
 /// Supervisor → kernel.

@@ -130,6 +130,7 @@ impl Cluster {
         let obituary = engine.obituary();
         if self.phase.is_up() {
             self.mourn(rank, &obituary, now, out);
+            self.ask_for_account(out);
             out.notices.push(Notice::Phase);
         } else {
             self.died_in_launch(&obituary, out);

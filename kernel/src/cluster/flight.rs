@@ -32,6 +32,8 @@ pub struct Flight {
     /// Calls are each engine's own affair; a cell may be a step that all engines take together, and then the
     /// others wait for a dead one for ever.
     together: bool,
+    /// It went out over MPI.
+    pub(super) carried: bool,
     hurry: Hurry,
 }
 
@@ -74,7 +76,9 @@ impl Cluster {
         let count = u32::try_from(targets.len()).map_err(|_| "too many targets".to_owned())?;
         let together = matches!(work, Work::Execute { .. });
         let task = Task { id, targets: count, work };
-        match self.gateway.filter(|_| self.engines.values().all(Engine::lives)) {
+        let gateway = self.gateway.filter(|_| self.engines.values().all(Engine::lives));
+        let carried = gateway.is_some();
+        match gateway {
             Some(gateway) => {
                 let task = frame::pack(&task).map_err(|error| error.to_string())?;
                 let message = ToGateway::FanOut { id, targets: targets.to_vec(), task: ByteBuf::from(task) };
@@ -93,7 +97,7 @@ impl Cluster {
         }
         self.last_task = id;
         let waiting = targets.iter().copied().collect();
-        self.flights.insert(id, Flight { label, since: now, waiting, together, hurry: Hurry::No });
+        self.flights.insert(id, Flight { label, since: now, waiting, together, carried, hurry: Hurry::No });
         Ok(id)
     }
 
@@ -202,7 +206,7 @@ impl Cluster {
         out.notices.push(Notice::Over { task });
     }
 
-    fn land(&mut self, task: TaskId, rank: Rank, out: &mut Output) {
+    pub(super) fn land(&mut self, task: TaskId, rank: Rank, out: &mut Output) {
         let Some(flight) = self.flights.get_mut(&task) else { return };
         flight.waiting.remove(&rank);
         if flight.waiting.is_empty() {

@@ -97,6 +97,7 @@ impl Cluster {
         self.engines.clear();
         self.supervisors.clear();
         self.gateway = None;
+        self.account = Default::default();
     }
 
     fn end(&mut self, then: Option<Option<u32>>, out: &mut Output) {

@@ -11,6 +11,7 @@
 //! **Invariant**: a task ends exactly once, by [`Notice::Over`], whatever happens to its engines; and what
 //! comes from an earlier set of engines changes nothing.
 
+mod account;
 mod engine;
 mod flight;
 mod launch;
@@ -186,6 +187,7 @@ pub struct Cluster {
     gateway: Option<LinkId>,
     flights: BTreeMap<TaskId, Flight>,
     last_task: TaskId,
+    account: account::Account,
     last_question: u64,
 }
 
@@ -237,7 +239,10 @@ impl Cluster {
                 self.exited(worker, ending, &last_words, now, out);
             }
             Event::Gateway(FromGateway::Report { rank, report }) => self.report(rank, report, out),
-            Event::Closed { link } => self.closed(link, now),
+            Event::Closed { link } => {
+                self.closed(link, now);
+                self.ask_for_account(out);
+            }
             Event::Adopted { reporter, descriptors } => {
                 let link = match reporter {
                     Reporter::Rank(rank) => self.engines.get(&rank).map(|engine| engine.link),
@@ -279,6 +284,8 @@ impl Cluster {
                 if status.running.is_none() {
                     engine.tasks.retain(|task| self.flights.contains_key(task));
                 }
+                self.give_account(rank, &status, out);
+                let Some(engine) = self.engines.get_mut(&rank) else { return };
                 engine.status = Some(status);
                 out.notices.push(Notice::Status(rank));
             }

@@ -2,11 +2,13 @@
 //! that prints what it did; an error is one sentence for that person.
 
 pub(crate) mod doctor;
+pub(crate) mod engines;
 mod facts;
 pub(crate) mod install;
 pub(crate) mod uninstall;
 mod whereto;
 
 pub use doctor::DoctorOptions;
+pub use engines::EnginesOptions;
 pub use install::InstallOptions;
 pub use uninstall::UninstallOptions;

@@ -248,7 +248,7 @@ async fn listen(set: SetId, listener: UnixListener, inputs: Sender<Input>, backl
     }
 }
 
-fn is_this_user(stream: &UnixStream) -> bool {
+pub(super) fn is_this_user(stream: &UnixStream) -> bool {
     stream.peer_cred().is_ok_and(|peer| peer.uid() == rustix::process::getuid().as_raw())
 }
 

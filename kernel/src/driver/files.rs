@@ -14,7 +14,7 @@ use fabric::message::payload::{Blob, Payload, Shared};
 use fabric::message::report::{Event as Happened, Report};
 use fabric::message::task::{FromGateway, Work};
 
-use crate::cluster::{self, Reporter, SetId};
+use crate::cluster::{self, Reporter};
 use crate::session::Event;
 
 /// The files, by their descriptors.
@@ -27,32 +27,47 @@ impl Files {
     /// Opens the files that came with an event under this process's name; what is to be said to whoever sent it.
     pub(super) fn adopt_from(&mut self, event: &mut Event) -> Option<Event> {
         match event {
-            Event::Local(FromLocal::Client(Ask::Submit { submissions })) => {
-                for submission in submissions {
-                    if let Work::Apply { payload } = &mut submission.work {
-                        self.adopt(payload);
-                    }
-                }
+            Event::Local(FromLocal::Client(ask)) | Event::Client { ask, .. } => {
+                self.adopt_ask(ask);
                 None
             }
-            Event::Engines { set, event: cluster::Event::Gateway(FromGateway::Report { rank, report }) } => {
-                self.adopt_report(*set, Reporter::Rank(*rank), report)
+            Event::Engines { set, event } => {
+                let (set, event) = (*set, self.adopt_event(event)?);
+                Some(Event::Engines { set, event })
             }
-            Event::Engines {
-                set,
-                event: cluster::Event::Worker { link, said: FromWorker::Report(report) },
-            } => self.adopt_report(*set, Reporter::Link(*link), report),
             _ => None,
         }
     }
 
-    fn adopt_report(&mut self, set: SetId, reporter: Reporter, report: &mut Report) -> Option<Event> {
+    /// Opens the files that came with submissions.
+    pub(super) fn adopt_ask(&mut self, ask: &mut Ask) {
+        let Ask::Submit { submissions } = ask else { return };
+        for submission in submissions {
+            if let Work::Apply { payload } = &mut submission.work {
+                self.adopt(payload);
+            }
+        }
+    }
+
+    /// Opens the files that came with a report; what is to be said to the engine.
+    pub(super) fn adopt_event(&mut self, event: &mut cluster::Event) -> Option<cluster::Event> {
+        match event {
+            cluster::Event::Gateway(FromGateway::Report { rank, report }) => {
+                self.adopt_report(Reporter::Rank(*rank), report)
+            }
+            cluster::Event::Worker { link, said: FromWorker::Report(report) } => {
+                self.adopt_report(Reporter::Link(*link), report)
+            }
+            _ => None,
+        }
+    }
+
+    fn adopt_report(&mut self, reporter: Reporter, report: &mut Report) -> Option<cluster::Event> {
         let (Happened::Value { payload } | Happened::Data { payload }) = &mut report.event else {
             return None;
         };
         let descriptors = self.adopt(payload);
-        let event = cluster::Event::Adopted { reporter, descriptors };
-        payload.shared().next().is_some().then_some(Event::Engines { set, event })
+        payload.shared().next().is_some().then_some(cluster::Event::Adopted { reporter, descriptors })
     }
 
     /// Opens the files of a payload under this process's name: the descriptors that they had. A file that cannot

@@ -10,6 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
+/// How many bytes are gathered before they are written.
+const BURST: usize = 64 * 1024;
+
 /// The sending end of a link. Dropping the last one closes that direction.
 #[derive(Debug, Clone)]
 pub(super) struct Link {
@@ -38,7 +41,13 @@ impl Link {
 }
 
 async fn write(mut stream: OwnedWriteHalf, mut waiting: UnboundedReceiver<Vec<u8>>) {
-    while let Some(bytes) = waiting.recv().await {
+    while let Some(mut bytes) = waiting.recv().await {
+        // Messages that come in a burst go out in one call.
+        while bytes.len() < BURST
+            && let Ok(more) = waiting.try_recv()
+        {
+            bytes.extend(more);
+        }
         if stream.write_all(&bytes).await.is_err() {
             break;
         }

@@ -10,28 +10,33 @@
 //! **Invariant**: one loop, one owner: no state of the session is seen by any other task.
 
 mod child;
+mod clients;
 mod engines;
 mod files;
+pub(crate) mod headless;
 mod link;
 mod local;
 mod mpi;
 mod parent;
 mod place;
 mod python;
+pub(crate) mod registry;
 pub(crate) mod trial;
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use fabric::message::client::Ask;
 use fabric::message::local::ToLocal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::cli::{Door, KernelOptions};
-use crate::clients;
+use crate::clients::{self as core, ClientId};
 use crate::cluster::{self, LinkId, SetId};
 use crate::connection::ConnectionFile;
 use crate::session::{Effect, Event, Session};
 use crate::sockets::Sockets;
+use clients::{Connected, Door as ClientDoor};
 use engines::{Engines, Launched, Settings};
 use files::Files;
 use link::Link;
@@ -50,6 +55,12 @@ enum Input {
     Linked(SetId, LinkId, Link),
     /// A set's launcher runs.
     Launched(SetId, Launched),
+    /// A client connected; its sending end is the loop's to keep.
+    Joined(ClientId, Link),
+    /// A client that connected asks for something.
+    Asked(ClientId, Ask),
+    /// A client has gone.
+    Left(ClientId),
 }
 
 impl Input {
@@ -95,9 +106,11 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
         local: LocalProcess::default(),
         engines: Engines::default(),
         files: Files::default(),
+        connected: Connected::default(),
         requests,
         inputs,
     };
+    let _found = open_to_clients(&machine.inputs, &options);
     let mut session = Session::new(session_id, options.lazy(), options.interactive());
     let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     session.set_clock(Instant::now(), epoch.as_secs_f64());
@@ -142,9 +155,44 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
                 machine.engines.launched(set, launched);
                 session.on(Event::Sized { set, size, caution }, now)
             }
+            Some(Input::Joined(client, link)) => {
+                machine.connected.joined(client, link);
+                Vec::new()
+            }
+            Some(Input::Asked(client, mut ask)) => {
+                machine.files.adopt_ask(&mut ask);
+                session.on(Event::Client { client, ask }, now)
+            }
+            Some(Input::Left(client)) => {
+                machine.connected.left(client);
+                session.on(Event::ClientGone { client }, now)
+            }
             None => session.tick(now),
         };
     }
+}
+
+/// Lets other processes of this user use the engines. A kernel works without that too.
+fn open_to_clients(
+    inputs: &mpsc::Sender<Input>,
+    options: &KernelOptions,
+) -> Option<(registry::Registered, ClientDoor)> {
+    let open = || {
+        let door = ClientDoor::open(inputs)?;
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let name = options.connection_file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let entry = registry::Entry {
+            profile: name,
+            kind: "kernel".to_owned(),
+            pid: std::process::id(),
+            socket: door.path.clone(),
+            build: fabric::message::BUILD.to_owned(),
+            started,
+            engines: options.size(),
+        };
+        anyhow::Ok((registry::register(&entry)?, door))
+    };
+    open().inspect_err(|error| tracing::warn!("no other process can use these engines: {error:#}")).ok()
 }
 
 /// Everything outside the session.
@@ -155,6 +203,7 @@ struct Machine {
     local: LocalProcess,
     engines: Engines,
     files: Files,
+    connected: Connected,
     requests: mpsc::Sender<Event>,
     inputs: mpsc::Sender<Input>,
 }
@@ -195,11 +244,11 @@ impl Machine {
         }
     }
 
-    fn perform_clients(&mut self, effect: clients::Effect) {
+    fn perform_clients(&mut self, effect: core::Effect) {
         match effect {
-            clients::Effect::Tell(clients::LOCAL, told) => self.local.send(&ToLocal::Client(told)),
-            clients::Effect::Tell(..) => {}
-            clients::Effect::Close(files) => self.files.close(&files),
+            core::Effect::Tell(core::LOCAL, told) => self.local.send(&ToLocal::Client(told)),
+            core::Effect::Tell(client, told) => self.connected.tell(client, &told),
+            core::Effect::Close(files) => self.files.close(&files),
         }
     }
 

@@ -190,7 +190,7 @@ impl Run<'_> {
                 self.cluster.sized(set, launched.size, None);
                 self.engines.launched(set, launched);
             }
-            Some(Input::Event(_)) => {}
+            Some(Input::Event(_) | Input::Joined(..) | Input::Asked(..) | Input::Left(_)) => {}
             None => self.cluster.tick(now, &mut out),
         }
         self.perform(out);

@@ -89,6 +89,18 @@ pub enum Event {
         /// Which line of its cell ran, from 1.
         line: Option<usize>,
     },
+    /// A client with a socket of its own asks for something.
+    Client {
+        /// Who.
+        client: ClientId,
+        /// What.
+        ask: Ask,
+    },
+    /// A client with a socket of its own has gone.
+    ClientGone {
+        /// Who.
+        client: ClientId,
+    },
     /// Something happened to a set of engines.
     Engines {
         /// Which set.
@@ -292,6 +304,8 @@ impl Session {
                 self.desk.cluster(|cluster, out| cluster.on(set, event, now, out))
             }
             Event::Sized { set, size, caution } => self.desk.cluster.sized(set, size, caution),
+            Event::Client { client, ask } => self.client_asks(client, ask, now),
+            Event::ClientGone { client } => self.desk.clients(now, |clients, _| clients.leave(client)),
             Event::Interrupted => self.interrupt(now),
             Event::Terminated => self.end(now),
         }

@@ -1,0 +1,117 @@
+//! Where sets of engines are found: one small file for each, in a folder of this user's.
+//!
+//! **Invariant**: only this user can enter the folder; a file is removed by whoever wrote it, or by whoever finds
+//! that nobody listens any more where it points.
+
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+/// One set of engines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    /// The name under which it is asked for.
+    pub(crate) profile: String,
+    /// `headless` or `kernel`.
+    pub(crate) kind: String,
+    /// The process that owns it.
+    pub(crate) pid: u32,
+    /// Where clients connect.
+    pub(crate) socket: PathBuf,
+    /// What it was built as.
+    pub(crate) build: String,
+    /// When it was started, in seconds since the epoch.
+    pub(crate) started: f64,
+    /// How many engines there are to be.
+    pub(crate) engines: u32,
+}
+
+/// A file that is removed with this.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    path: PathBuf,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.path));
+    }
+}
+
+/// Writes an entry, whole or not at all.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub(crate) fn register(entry: &Entry) -> anyhow::Result<Registered> {
+    let folder = folder()?;
+    let path = folder.join(format!("{}-{}.json", entry.kind, entry.pid));
+    let write = || {
+        let mut file = tempfile::NamedTempFile::new_in(&folder)?;
+        serde_json::to_writer_pretty(&mut file, entry)?;
+        file.persist(&path).map_err(|error| error.error)?;
+        std::io::Result::Ok(())
+    };
+    write().with_context(|| format!("cannot write `{}`", path.display()))?;
+    Ok(Registered { path })
+}
+
+/// Every set that is there. What nobody listens for any more is removed.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(crate) fn entries() -> anyhow::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for file in std::fs::read_dir(folder()?)?.flatten() {
+        let path = file.path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let Some(entry) =
+            std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Entry>(&text).ok())
+        else {
+            continue;
+        };
+        if is_alive(&entry) {
+            entries.push(entry);
+        } else {
+            remove_socket(&entry.socket);
+            drop(std::fs::remove_file(&path));
+        }
+    }
+    entries.sort_by(|a, b| a.started.total_cmp(&b.started));
+    Ok(entries)
+}
+
+/// Removes a client socket and the folder that was made for it, if there is nothing else in that.
+pub(crate) fn remove_socket(socket: &Path) {
+    if socket.file_name().is_some_and(|name| name == "clients.sock") {
+        drop(std::fs::remove_file(socket));
+        drop(socket.parent().map(std::fs::remove_dir));
+    }
+}
+
+/// Whether somebody listens, and it is the process that wrote the entry.
+fn is_alive(entry: &Entry) -> bool {
+    let Ok(stream) = UnixStream::connect(&entry.socket) else { return false };
+    rustix::net::sockopt::socket_peercred(&stream)
+        .is_ok_and(|peer| peer.pid.as_raw_nonzero().get().cast_unsigned() == entry.pid)
+}
+
+/// `$XDG_RUNTIME_DIR/parallel-python`, or `~/.parallel-python/run`.
+fn folder() -> anyhow::Result<PathBuf> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|base| base.is_dir());
+    let folder = match (runtime, std::env::var_os("HOME")) {
+        (Some(base), _) => base.join("parallel-python"),
+        (None, Some(home)) => PathBuf::from(home).join(".parallel-python/run"),
+        (None, None) => anyhow::bail!("there is neither XDG_RUNTIME_DIR nor HOME to note engines in"),
+    };
+    let make = || {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700))
+    };
+    make().with_context(|| format!("cannot make `{}`", folder.display()))?;
+    Ok(folder)
+}

@@ -1,0 +1,109 @@
+"""Engines that no notebook owns: started and stopped at a terminal, used by plain Python processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from notebook import descendants, wait_until_gone
+
+BIN = Path(sys.executable).parent
+#: A plain Python: it loads the engine library as an extension module, and says what it found.
+SCRIPT = """
+import json, pickle, sys
+from importlib.machinery import ExtensionFileLoader, ModuleSpec
+library, socket = sys.argv[1:3]
+loader = ExtensionFileLoader("_parallel_python", library)
+module = loader.create_module(ModuleSpec("_parallel_python", loader, origin=library))
+loader.exec_module(module)
+core = module.ClientLink.connect(socket)
+told = []
+def wait(test):
+    while not (found := [one for one in told if test(one)]):
+        news = core.next()
+        if news is None:
+            raise SystemExit("the link has ended")
+        told.extend(news)
+    return found
+"""
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """An environment of its own, with nothing running in it before and after."""
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    yield {**os.environ, "XDG_RUNTIME_DIR": str(runtime), "PARALLEL_PYTHON": sys.executable}
+    left = [path for path in runtime.rglob("*") if path.name != "parallel-python"]
+    assert not left, "files are left"
+
+
+def engines(environment: dict[str, str], *words: str, code: int = 0) -> str:
+    """Run ``parallel-python engines`` and return what it says."""
+    command = [BIN / "parallel-python", "engines", *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def script(environment: dict[str, str], code: str) -> str:
+    """Run code in a plain Python that is connected to the only set of engines there is."""
+    [entry] = Path(environment["XDG_RUNTIME_DIR"]).glob("parallel-python/*.json")
+    assert entry.stat().st_mode & 0o077 == 0, "only the owner may read it"
+    socket = Path(json.loads(entry.read_text())["socket"])
+    assert socket.parent.stat().st_mode & 0o077 == 0, "only the owner may connect"
+    library = Path(shutil.which("parallel-python", path=str(BIN)) or "").resolve().parent
+    arguments = [sys.executable, "-c", SCRIPT + code, library / "libparallel_python_engine.so", socket]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_engines_without_a_notebook(environment: dict[str, str]) -> None:
+    assert "2 engines of profile `mpi` are up" in engines(
+        environment, "start", "-n", "2", "--profile", "mpi", "--daemonize"
+    )
+    try:
+        assert "run already" in engines(environment, "start", "--profile", "mpi", code=1)
+        assert engines(environment, "list").startswith("mpi  headless  2 engines  pid ")
+        first = script(
+            environment,
+            "core.open()\n"
+            "work = ('apply', pickle.dumps((pow, (2, 10), {})), [])\n"
+            "core.submit([('one', 'pow', [0, 1], work)])\n"
+            "wait(lambda one: one[:2] == ('over', 'one'))\n"
+            "print(sorted((one[2], pickle.loads(one[3])) for one in told if one[0] == 'value'))\n"
+            "work = ('execute', 'import time; time.sleep(1); print(5)', True)\n"
+            "core.submit([('two', 'sleep', [1], work)])\n",
+        )
+        assert first == "[(0, 1024), (1, 1024)]\n"
+        later = script(
+            environment,
+            "core.recall(1, ['one', 'two'])\n"
+            "wait(lambda one: one[:2] == ('over', 'two'))\n"
+            "print([one['name'] for one in json.loads(told[0][2])])\n"
+            "print([pickle.loads(one[3]) for one in told if one[0] == 'value'])\n"
+            "print([one[4] for one in told if one[0] == 'stream'])\n",
+        )
+        assert later == "['one', 'two']\n[1024, 1024]\n['5\\n']\n"
+    finally:
+        assert "have ended" in engines(environment, "stop", "--profile", "mpi")
+    assert engines(environment, "list") == "no engines\n"
+    assert "no engines of profile" in engines(environment, "stop", "--profile", "mpi", code=1)
+
+
+def test_a_set_that_was_killed_is_no_set(environment: dict[str, str]) -> None:
+    said = engines(environment, "start", "-n", "1", "--daemonize")
+    pid = int(said.rpartition("(pid ")[2].partition(")")[0])
+    processes = descendants(pid) | {pid}
+    os.kill(pid, signal.SIGKILL)
+    assert not wait_until_gone(processes, 15), "processes are left"
+    assert engines(environment, "list") == "no engines\n"
