@@ -549,3 +549,22 @@ def test_the_stop_button_ends_what_waits(nb: Notebook) -> None:
         """,
     )
     assert nb.ok("%px print('hi')").stdout == lines("hi")
+
+
+def test_1_07_and_2_09_activation(nb: Notebook) -> None:
+    cell = check(
+        nb,
+        """
+        magics = get_ipython().magics_manager.magics
+        view = rc.activate([1, 2], '_some')
+        assert view.block is True and view.targets == [1, 2]
+        assert 'px_some' in magics['line'] and 'px_some' in magics['cell'] and 'autopx_some' in magics['line']
+        rc.activate()
+        assert magics['cell']['px'].__self__.view.client is rc
+        """,
+    )
+    assert cell.stdout == ""
+    assert nb.ok("%px_some print('hi')").stdout == lines("hi", [1, 2])
+    check(nb, "view.targets = [3]")
+    assert nb.ok("%%px_some\nprint('hi')").stdout == lines("hi", [3])
+    assert nb.ok("%px print('hi')").stdout == lines("hi")

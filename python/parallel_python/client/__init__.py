@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 def recall_px(name: str) -> AsyncResult:
     """Return the result of a ``%px`` cell by its task's name."""
-    from parallel_python.client.mapresult import AsyncHubResult
+    from parallel_python.client.asyncresult import AsyncResult
     from parallel_python.client.quiet import quiet_client
 
     client = quiet_client()
     parts = client._recall([name])
     if not parts:
         raise KeyError(f"no task {name!r} is known")
-    return AsyncHubResult(client, parts, "%px")
+    return AsyncResult(client, parts, "%px")

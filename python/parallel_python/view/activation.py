@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,5 +22,4 @@ def activate(view: DirectView, suffix: str) -> None:
         return
     from parallel_python.local import magics
 
-    register: Callable[[DirectView, str], object] = getattr(magics, "activate")  # noqa: B009
-    register(view, suffix)
+    magics.activate(view, suffix)
