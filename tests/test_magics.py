@@ -372,3 +372,77 @@ def test_collapsed_output_is_shown_once(nb: Notebook) -> None:
     assert nb.ok("%%px --no-collapse\nprint('hi')").stdout == lines("hi")
     slow = "import time\nfor i in range(3):\n    print(i)\n    time.sleep(0.3)"
     assert nb.ok("%%px --collapse\n" + slow).stdout.count("[stdout:0-3]") >= 1
+
+
+def test_1_09_and_1_23_a_cell_that_does_not_wait_gives_a_result(nb: Notebook) -> None:
+    cell = nb.ok("%%px --noblock\nprint('hi')\n6 * 7")
+    assert cell.stdout == "", "its outputs are the result's"
+    assert [part["data"]["text/plain"] for part in cell.of_type("execute_result")] == [
+        "<AsyncResult(%px): pending>"
+    ]
+    nb.ok("ar = _")
+    assert (
+        nb.ok("print([reply.data['text/plain'] for reply in ar.get()])").stdout
+        == "['42', '42', '42', '42']\n"
+    )
+    assert nb.ok(f"print(Out[{cell.count}] is ar)").stdout == "True\n"
+    nb.ok("%%px -a\n1/0")
+    assert "ZeroDivisionError" in nb.fails("_.get()").error
+    nb.ok("other = get_ipython().run_cell_magic('px', '-a', 'i = 1')")
+    assert nb.ok("print(len(other.get()))").stdout == "4\n", "a magic that is called returns its value"
+
+
+def test_1_20_out_names_the_result(nb: Notebook) -> None:
+    nb.ok("%%px -o ar -t 1\nprint('kept')")
+    assert "kept" in nb.ok("ar.get(); print(ar.stdout)").stdout
+    nb.ok("name = 'bound'")
+    nb.ok("%%px --out {name}\n5")
+    assert nb.ok("print(len(bound.get()))").stdout == "4\n"
+    nb.fails("%%px -o failed\n1/0")
+    assert "ZeroDivisionError" in nb.fails("failed.get()").error
+
+
+def test_1_04_pxresult_shows_the_last_result_again(nb: Notebook) -> None:
+    shown = nb.ok("%px print('again')\n").stdout
+    assert nb.ok("%pxresult").stdout == shown == lines("again")
+    assert nb.ok("%result").stdout == shown
+    assert nb.ok("%pxresult -o kept").stdout == ""
+    assert nb.ok("print(len(kept.get()))").stdout == "4\n"
+    nb.ok("%%px --noblock\nimport time\ntime.sleep(0.5)\nprint('late')")
+    assert nb.ok("%pxresult").stdout == lines("late")
+    nb.fails("%px 1/0")
+    cell = nb.fails("%pxresult")
+    assert cell.reply["content"]["ename"] == "CompositeError"
+    assert all(f"[{rank}:execute]: " in cell.error for rank in range(4)), "every engine's own"
+    assert nb.ok("for i in [1]:\n    %px print('nested')\n    %pxresult").stdout == 2 * lines("nested")
+
+
+def test_1_2_pxresult_before_any_run(nb: Notebook) -> None:
+    nb.ok(ACTIVATE.format(targets="[0]", suffix="_new"))
+    expect = "%pxresult_new recalls last %px_new result, which has not yet been used."
+    assert usage(nb.fails("%pxresult_new")) == expect
+
+
+def test_1_42_autopx_of_a_view_that_does_not_block_shows_nothing(nb: Notebook) -> None:
+    nb.ok("%pxconfig --noblock")
+    nb.ok("%autopx")
+    first = nb.ok("x = 1; print('unseen')")
+    assert first.stdout == "" and first.of_type("execute_result") == []
+    nb.ok("%autopx")
+    assert nb.ok("%pxresult").stdout == lines("unseen")
+
+
+def test_1_26_a_failed_cell_aborts_those_behind_it(nb: Notebook) -> None:
+    nb.ok("%px b = 1")
+    nb.ok("%%px --noblock\nimport time\ntime.sleep(0.5)\n1/0")
+    nb.ok("%%px --noblock\nb *= 2")
+    nb.run("%pxresult")
+    assert nb.ok("%px print(b)").stdout == lines("1")
+
+
+def test_1_14_the_signal_of_an_interrupt(nb: Notebook) -> None:
+    code = "%%px --signal-on-interrupt {signal}\nimport time\nprint('begun')\ntime.sleep(2)\nprint('slept')"
+    cell = nb.interrupt_when(code.format(signal="0"), "begun", timeout=20)
+    assert cell.stderr == "Received Keyboard Interrupt. Sending signal 0 to engines...\n"
+    assert cell.reply["content"]["ename"] == "KeyboardInterrupt" and "on after signal 0" in cell.error
+    assert nb.ok("%pxresult").stdout.count("slept") == 4

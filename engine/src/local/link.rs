@@ -192,7 +192,8 @@ impl Link {
     }
 
     /// Has the kernel run a parallel magic and waits for it. Returns a tuple that begins with how it went: `done`,
-    /// `failed` (name, text, traceback), `usage` (text), `interrupted`, or `here` (what to give to `resume` when the
+    /// `failed` (name, text, traceback), `usage` (text), `interrupted`, `result` (task, variable, whether it is the
+    /// value), or `here` (what to give to `resume` when the
     /// cell has run here).
     fn call<'py>(
         &self,
@@ -332,6 +333,7 @@ impl Link {
             }
             Answer::Usage(text) => ("usage", text).into_pyobject(py),
             Answer::Interrupted => ("interrupted",).into_pyobject(py),
+            Answer::Result { name, variable, show } => ("result", name, variable, show).into_pyobject(py),
             Answer::RunHere => ("here", call).into_pyobject(py),
         }
     }

@@ -117,6 +117,15 @@ pub enum Answer {
     Usage(String),
     /// The user interrupted it.
     Interrupted,
+    /// It is done, or under way where it was not to be waited for: this is its result.
+    Result {
+        /// The task's name in the client API.
+        name: String,
+        /// The variable to bind it to.
+        variable: Option<String>,
+        /// Whether it is the value of the magic.
+        show: bool,
+    },
     /// The engines are at it (`%%px --local`): run the cell here as well, then ask on with [`FromLocal::Resume`].
     RunHere,
 }

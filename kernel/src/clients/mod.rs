@@ -184,6 +184,18 @@ impl Clients {
         self.close(files);
     }
 
+    /// What is known of a task by now, and whether it is all; `None` when nothing is.
+    #[must_use]
+    pub fn known(&self, name: &str) -> Option<(bool, Vec<Told>)> {
+        Some((self.store.get(name)?.over, self.store.replay(name)))
+    }
+
+    /// Whether a task has not ended.
+    #[must_use]
+    pub fn is_pending(&self, name: &str) -> bool {
+        self.store.get(name).is_some_and(|record| !record.over)
+    }
+
     /// A parallel cell runs as `task`: the name by which clients know it.
     pub fn cell(&mut self, task: TaskId, code: &str, targets: &[Rank], now: Instant) -> String {
         let name = format!("px_{task}_{}", self.kernel);

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use crate::cluster::listed;
 use crate::request::error_content;
 
+/// So many errors are shown in full where each is shown by itself.
+const IN_FULL: usize = 4;
+
 /// An engine that did not come to the end of its task.
 pub(super) struct Lost {
     pub(super) rank: Rank,
@@ -69,6 +72,27 @@ impl Failure {
             _ => ("CompositeError".to_owned(), composite(&raised)),
         };
         Some(Failure::Raised(Raised { ename, evalue, traceback }))
+    }
+
+    /// The same, every engine's error by itself, as ipyparallel's `CompositeError` shows them.
+    pub(super) fn in_detail(raised: BTreeMap<Rank, Raised>, lost: Vec<Lost>, single: bool) -> Option<Self> {
+        let mut traceback: Vec<String> = Vec::new();
+        for (rank, raised) in raised.iter().take(IN_FULL) {
+            traceback.push(format!("\x1b[0;31m[{rank}:execute]\x1b[0m: "));
+            traceback.extend(raised.traceback.iter().cloned());
+            traceback.push(String::new());
+        }
+        if raised.len() > IN_FULL {
+            traceback.push(format!("... {} more exceptions ...", raised.len() - IN_FULL));
+        }
+        let failure = Failure::of_task(raised, lost, false, single)?;
+        Some(match failure {
+            Failure::Raised(mut merged) if !traceback.is_empty() => {
+                merged.traceback = traceback;
+                Failure::Raised(merged)
+            }
+            other => other,
+        })
     }
 
     /// A task was interrupted because its time was up: `verdict` says how long that was, and where the engines were.

@@ -8,16 +8,26 @@ use fabric::message::local::{Answer, ToLocal};
 use serde_json::json;
 
 use super::failure::Failure;
-use super::run::{Origin, Run};
+use super::run::{Given, Origin, Run};
 use super::{Current, Effect, Session};
 
 impl Session {
     /// A run is over: the cell gets its reply, or the code that called gets its answer.
     pub(super) fn finish_run(&mut self, run: Run, now: Instant) {
-        let (origin, failure, payloads) = run.into_parts();
+        let (origin, failure, payloads, given) = run.into_parts();
         let cell = match origin {
-            Origin::Call { call, .. } => {
-                let answer = failure.map_or(Answer::Done, Failure::into_answer);
+            Origin::Call { call, parent } => {
+                let answer = match (failure, given) {
+                    (None, None) => Answer::Done,
+                    (None, Some(Given { name, variable, show })) => Answer::Result { name, variable, show },
+                    (Some(failure), given) => {
+                        if let Some(Given { name, variable, .. }) = given {
+                            let bind = ToLocal::Bind { name, variable, show: false, parent, count: 0 };
+                            self.desk.effects.push(Effect::Local(bind));
+                        }
+                        failure.into_answer()
+                    }
+                };
                 return self.desk.effects.push(Effect::Local(ToLocal::Answer { call, answer }));
             }
             Origin::Cell(cell) => cell,

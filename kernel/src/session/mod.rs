@@ -406,8 +406,7 @@ impl Session {
             Notice::Phase | Notice::Answered { .. } | Notice::Kept { .. } => {}
         }
         self.desk.finished = finished;
-        let desk = &mut self.desk;
-        self.background.retain_mut(|task| !task.finish_in_background(desk));
+        self.background.retain(|task| !task.is_over_in_background());
     }
 
     /// Lets every run go as far as it can; true when one ended.

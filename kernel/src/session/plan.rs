@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use magics::{Config, GroupBy, Px, Signal, Targets};
+use magics::{Config, Display, GroupBy, Px, PxArgs, Signal, Targets};
 
 use super::sets::Sets;
 
@@ -11,6 +11,7 @@ const PROGRESS_AFTER: Duration = Duration::from_secs(2);
 
 /// One parallel cell, with everything decided but which engines are there.
 pub(super) struct Plan {
+    pub(super) set: String,
     pub(super) code: String,
     pub(super) targets: Targets,
     pub(super) block: bool,
@@ -51,6 +52,7 @@ impl Plan {
             out: args.display.out,
             local: args.local,
             stats: args.stats,
+            set,
             code,
             auto,
         }
@@ -60,6 +62,15 @@ impl Plan {
     pub(super) fn of_callback(sets: &Sets) -> Self {
         let plan = Plan::of(Px::default(), sets, true);
         Plan { stream: true, collapse: false, progress_after: None, timeout: None, ..plan }
+    }
+
+    /// How a result that is there is shown again.
+    pub(super) fn recall(display: Display, sets: &Sets, set: &str) -> Self {
+        let config = Config { collapse: display.collapse, stream: Some(false), ..Config::default() };
+        let args = PxArgs { config, display, ..PxArgs::default() };
+        let mut plan = Plan::of(Px { set: set.to_owned(), args, ..Px::default() }, sets, false);
+        (plan.progress_after, plan.timeout, plan.block) = (None, None, true);
+        plan
     }
 
     /// The line of `--verbose`.

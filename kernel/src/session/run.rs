@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fabric::message::local::{Answer, ToLocal};
 use fabric::message::task::Work;
 use fabric::message::{Json, Rank};
-use magics::{EnginesAction, Step, Targets};
+use magics::{Display, EnginesAction, Step, Targets};
 use serde_json::{Value, json};
 
 use super::eager::Eager;
@@ -66,6 +66,8 @@ enum Active {
     Engines { since: Instant, told: bool, px: Option<Plan> },
     /// The engines run a task.
     Task(Box<TaskRun>),
+    /// A result that is to be shown is not there yet.
+    Recall { name: String, targets: Vec<Rank>, plan: Box<Plan> },
     /// The engines were asked where they are.
     Stack(Inquiry),
     /// The engines were asked how they are.
@@ -81,8 +83,20 @@ pub(super) struct Run {
     active: Active,
     /// The code that called runs the cell of a `%%px --local` itself, and will ask on.
     paused: bool,
+    /// The result that it gives, if that was asked for.
+    given: Option<Given>,
     failure: Option<Failure>,
     payloads: Vec<Value>,
+}
+
+/// A result for the notebook's namespace.
+pub(super) struct Given {
+    /// The task's name in the client API.
+    pub(super) name: String,
+    /// The variable to bind it to.
+    pub(super) variable: Option<String>,
+    /// It is the value of the cell.
+    pub(super) show: bool,
 }
 
 impl Run {
@@ -108,6 +122,7 @@ impl Run {
             steps: steps.into(),
             active: Active::Nothing,
             paused: false,
+            given: None,
             failure: None,
             payloads: Vec::new(),
         }
@@ -147,8 +162,8 @@ impl Run {
         }
     }
 
-    pub(super) fn into_parts(self) -> (Origin, Option<Failure>, Vec<Value>) {
-        (self.origin, self.failure, self.payloads)
+    pub(super) fn into_parts(self) -> (Origin, Option<Failure>, Vec<Value>, Option<Given>) {
+        (self.origin, self.failure, self.payloads, self.given)
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -157,7 +172,7 @@ impl Run {
             Active::Task(task) => task.deadline(),
             Active::Stack(inquiry) => Some(inquiry.deadline()),
             Active::Table { until, .. } => Some(*until),
-            Active::Nothing | Active::Engines { .. } | Active::Local => None,
+            Active::Nothing | Active::Engines { .. } | Active::Recall { .. } | Active::Local => None,
         }
     }
 
@@ -220,6 +235,17 @@ impl Run {
                     return Progress::Waiting;
                 }
                 Active::Table { .. } => table::show(desk, &self.parent(), now),
+                Active::Recall { name, targets, plan } if desk.clients.is_pending(&name) => {
+                    self.active = Active::Recall { name, targets, plan };
+                    return Progress::Waiting;
+                }
+                Active::Recall { name, targets, plan } => match desk.clients.known(&name) {
+                    Some((_, told)) => {
+                        let task = TaskRun::recalled(&targets, &plan, told, self.parent(), desk, now);
+                        self.active = Active::Task(Box::new(task));
+                    }
+                    None => self.failure = Some(Failure::Usage(FORGOTTEN.to_owned())),
+                },
                 Active::Stack(inquiry) if !inquiry.is_complete(now) => {
                     self.active = Active::Stack(inquiry);
                     return Progress::Waiting;
@@ -259,7 +285,7 @@ impl Run {
                 let set = desk.sets.set(&set);
                 set.config = config.over(&set.config);
             }
-            Step::Recall { .. } => self.failure = Some(Failure::Usage(NOT_YET.to_owned())),
+            Step::Recall { set, display } => self.recall(&set, display, desk),
             Step::Stack { targets } => self.ask_stacks(targets, desk, now),
             Step::Engines(action) => self.engines(&action, desk, now),
             Step::Help(text) => {
@@ -272,9 +298,6 @@ impl Run {
     }
 
     fn begin_px(&mut self, plan: Plan, desk: &mut Desk, now: Instant) {
-        if plan.out.is_some() {
-            return self.failure = Some(Failure::Usage(NOT_YET.to_owned()));
-        }
         match desk.cluster.phase() {
             Phase::Up if !desk.cluster.is_uncertain() => self.fan_out(plan, desk, now),
             Phase::Failed { reason } => self.failure = Some(Failure::engines(reason.clone())),
@@ -285,6 +308,33 @@ impl Run {
                 self.active = Active::Engines { since: now, told: false, px: Some(plan) };
             }
         }
+    }
+
+    /// Shows the last result of a set again, or gives it a name.
+    fn recall(&mut self, set: &str, mut display: Display, desk: &mut Desk) {
+        let Some((name, targets)) = desk.sets.set(set).last.clone() else {
+            let text = format!("%pxresult{set} recalls last %px{set} result, which has not yet been used.");
+            return self.failure = Some(Failure::Usage(text));
+        };
+        if let Some(variable) = display.out.take() {
+            return self.give(Given { name, variable: Some(variable), show: false }, desk);
+        }
+        let plan = Box::new(Plan::recall(display, &desk.sets, set));
+        self.active = Active::Recall { name, targets, plan };
+    }
+
+    /// Gives a result to the notebook: to a cell at once, to code that called when its call is answered.
+    fn give(&mut self, given: Given, desk: &mut Desk) {
+        let Origin::Cell(cell) = &self.origin else { return self.given = Some(given) };
+        let (parent, count) = (cell.request.parent().clone(), cell.count);
+        let Given { name, variable, show } = given;
+        if show {
+            let data = json!({"text/plain": "<AsyncResult(%px): pending>"});
+            let content = json!({"execution_count": count, "data": data, "metadata": {}});
+            let message = desk.composer.iopub("execute_result", &parent, &content);
+            desk.send(message);
+        }
+        desk.effects.push(Effect::Local(ToLocal::Bind { name, variable, show, parent, count }));
     }
 
     fn ask_stacks(&mut self, targets: Option<Targets>, desk: &mut Desk, now: Instant) {
@@ -376,7 +426,13 @@ impl Run {
         match desk.cluster(|cluster, out| cluster.submit(&ranks, work, label, now, out)) {
             Err(reason) => self.failure = Some(Failure::engines(reason)),
             Ok(task) => {
-                desk.clients(now, |clients, _| clients.cell(task, &plan.code, &ranks, now));
+                let name = desk.clients(now, |clients, _| clients.cell(task, &plan.code, &ranks, now));
+                desk.sets.set(&plan.set).last = Some((name.clone(), ranks.clone()));
+                // As with code, the value of a cell is that of its last line.
+                let show = !plan.block && !plan.auto && self.steps.is_empty();
+                if show || plan.out.is_some() {
+                    self.give(Given { name, variable: plan.out.clone(), show }, desk);
+                }
                 let task = TaskRun::new(task, &ranks, resolved.single, &plan, parent, now);
                 if let (true, Origin::Call { call, .. }) = (plan.local, &self.origin) {
                     self.paused = true;
@@ -401,6 +457,10 @@ impl Run {
                 self.failure = Some(Failure::Interrupted("while it waited for the engines".to_owned()));
             }
             Active::Stack(_) => self.active = Active::Nothing,
+            Active::Recall { .. } => {
+                self.active = Active::Nothing;
+                self.failure = Some(Failure::Interrupted(NO_WAIT.to_owned()));
+            }
             Active::Nothing | Active::Engines { .. } | Active::Table { .. } | Active::Local => {}
         }
     }
@@ -443,5 +503,6 @@ impl Run {
     }
 }
 
-const NOT_YET: &str = "this part is not built yet";
+const NO_WAIT: &str = "while it waited for the result; the engines go on";
+const FORGOTTEN: &str = "the last result is not remembered any more: it was purged, or many came after it";
 const NO_ENGINES: &str = "the engines were stopped; `%engines start` starts them";

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use fabric::message::Rank;
 use magics::{AutopxSwitch, Config, Mode};
 
 /// All sets.
@@ -25,6 +26,8 @@ pub(crate) struct Set {
     pub(super) view: Config,
     /// What `%pxconfig` has said since.
     pub(super) config: Config,
+    /// The task of its last cell, by its name in the client API, and its targets.
+    pub(super) last: Option<(String, Vec<Rank>)>,
 }
 
 impl Default for Sets {

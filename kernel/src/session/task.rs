@@ -1,8 +1,9 @@
 //! One fan-out as a cell sees it: reports go in, merged output goes out, and how it ended is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use fabric::message::client::Told;
 use fabric::message::report::{Event, Outcome, Raised};
 use fabric::message::task::TaskId;
 use fabric::message::{Json, Rank};
@@ -18,6 +19,12 @@ use super::stats::Stats;
 use super::watch::{Seen, Watch};
 use crate::cluster::listed;
 use crate::merge::{Gather, Merge, Piece};
+
+/// The signal that raises `KeyboardInterrupt`.
+const INTERRUPT: i32 = 2;
+
+/// How long engines may take to end after another signal.
+const AFTER_A_SIGNAL: Duration = Duration::from_secs(1);
 
 /// So many engines are more than a person reads one after the other.
 const MANY: usize = 16;
@@ -43,6 +50,10 @@ pub(crate) struct TaskRun {
     raised: BTreeMap<Rank, Raised>,
     lost: Vec<Lost>,
     interrupted: bool,
+    /// When the cell ends without those that still run.
+    leaves: Option<Instant>,
+    /// Every engine's error is shown by itself.
+    detailed: bool,
     over: bool,
     /// Its output waits for what the notebook's own Python shows first.
     held: bool,
@@ -58,17 +69,20 @@ impl TaskRun {
         parent: Json,
         now: Instant,
     ) -> Self {
-        let gathers = !plan.stream || plan.group.is_some();
+        // What nobody waits for is not shown: the record of it is.
+        let streams = plan.stream && plan.block;
+        let gathers = plan.block && (!plan.stream || plan.group.is_some());
+        let progress = plan.progress_after.filter(|_| plan.block);
         Self {
             task,
             parent,
             single,
-            merge: plan.stream.then(|| match plan.collapse {
+            merge: streams.then(|| match plan.collapse {
                 true => Merge::collapsed(targets, now),
                 false => Merge::new(targets, now),
             }),
             gather: gathers.then(|| Gather::new(plan.group.unwrap_or_default(), plan.collapse)),
-            progress: plan.progress_after.and_then(|after| Progress::new(targets, after, now)),
+            progress: progress.and_then(|after| Progress::new(targets, after, now)),
             stats: plan.stats.then(Stats::default),
             watch: Watch::new(plan.timeout, now),
             signal: plan.signal.clone(),
@@ -79,6 +93,8 @@ impl TaskRun {
             raised: BTreeMap::new(),
             lost: Vec::new(),
             interrupted: false,
+            leaves: None,
+            detailed: false,
             over: false,
             held: plan.local,
             payloads: Vec::new(),
@@ -107,7 +123,7 @@ impl TaskRun {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         let progress = self.progress.as_ref().filter(|_| !self.over).map(Progress::deadline);
-        let watch = self.watch.deadline().filter(|_| !self.over);
+        let watch = self.watch.deadline().into_iter().chain(self.leaves).min().filter(|_| !self.over);
         self.merge.as_ref().and_then(Merge::deadline).into_iter().chain(progress).chain(watch).min()
     }
 
@@ -117,7 +133,47 @@ impl TaskRun {
         self.show_progress(desk, now);
         if !self.over {
             self.look(desk, now);
+            if self.leaves.is_some_and(|at| at <= now) {
+                self.leave(desk, now);
+            }
         }
+    }
+
+    /// A task that has ended, from its record.
+    pub(super) fn recalled(
+        targets: &[Rank],
+        plan: &Plan,
+        told: Vec<Told>,
+        parent: Json,
+        desk: &mut Desk,
+        now: Instant,
+    ) -> Self {
+        let mut task = Self::new(TaskId::MAX, targets, targets.len() == 1, plan, parent, now);
+        task.detailed = true;
+        for told in told {
+            match told {
+                Told::Report { event: Event::Payload { .. }, .. } => {}
+                Told::Report { rank, event, .. } => task.report(rank, event, desk, now),
+                Told::Lost { rank, why, lives, .. } => task.lost(rank, why, lives, desk, now),
+                _ => {}
+            }
+        }
+        task.over(desk, now);
+        task
+    }
+
+    /// The cell ends; those that still run go on.
+    fn leave(&mut self, desk: &mut Desk, now: Instant) {
+        let running: Vec<Rank> = self.running.iter().copied().collect();
+        let (s, verb) = if running.len() == 1 { ("", "goes") } else { ("s", "go") };
+        let signal = &self.signal.typed;
+        let why = format!(
+            "engine{s} {} {verb} on after signal {signal}; `%pxresult` waits for it",
+            listed(&running)
+        );
+        self.leaves = None;
+        self.lost.extend(running.into_iter().map(|rank| Lost { rank, why: why.clone(), lives: true }));
+        self.over(desk, now);
     }
 
     /// What it runs.
@@ -253,7 +309,16 @@ impl TaskRun {
             let text = format!("Received Keyboard Interrupt. Sending signal {signal} to engines...\n");
             desk.stream("stderr", &text, &self.parent);
         }
-        desk.cluster(|cluster, out| cluster.interrupt(self.task, now, out));
+        match self.signal.number {
+            INTERRUPT => desk.cluster(|cluster, out| cluster.interrupt(self.task, now, out)),
+            0 => self.leave(desk, now),
+            number => {
+                let ranks: Vec<Rank> = self.running.iter().copied().collect();
+                // Who is not there any more is lost already.
+                let _ = desk.cluster(|cluster, out| cluster.signal(&ranks, number, out));
+                self.leaves = Some(now + AFTER_A_SIGNAL);
+            }
+        }
     }
 
     fn show_progress(&mut self, desk: &mut Desk, now: Instant) {
@@ -272,18 +337,13 @@ impl TaskRun {
         let (raised, lost) = (std::mem::take(&mut self.raised), std::mem::take(&mut self.lost));
         match self.watch.verdict() {
             Some(verdict) => Some(Failure::timeout(verdict, raised, lost)),
+            None if self.detailed => Failure::in_detail(raised, lost, self.single),
             None => Failure::of_task(raised, lost, self.interrupted, self.single),
         }
     }
 
-    /// A task whose cell did not wait: its error is shown when it ends. True when it has.
-    pub(super) fn finish_in_background(&mut self, desk: &mut Desk) -> bool {
-        if self.over
-            && let Some(shown) = self.failure().and_then(|failure| failure.shown())
-        {
-            let message = desk.composer.iopub("error", &self.parent, &shown);
-            desk.send(message);
-        }
+    /// Whether a task has ended whose cell did not wait; what it gave is in its record.
+    pub(super) fn is_over_in_background(&self) -> bool {
         self.over
     }
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from types import MethodType
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from IPython.core.error import UsageError
 from IPython.core.magic import MAGIC_NO_VAR_EXPAND_ATTR
@@ -21,7 +21,10 @@ from .interrupted import Interrupted
 from .kernel import LocalKernel
 from .session import header_bytes
 
-F = TypeVar("F", bound=Callable[..., None])
+if TYPE_CHECKING:
+    from parallel_python.client.asyncresult import AsyncResult
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 # name, whether there is a line magic, whether there is a cell magic, whether sets with a suffix have it, help
 Spec = tuple[str, bool, bool, bool, str]
@@ -69,8 +72,14 @@ class ParallelMagics:
             targets = _as_typed(self.view.targets)
             self.kernel.session.link.activate(self.suffix, targets, bool(self.view.block))
 
-    def call(self, name: str, line: str, cell: str | None) -> None:
-        """Have the kernel run a magic, and wait until all that it shows has been shown."""
+    def call(self, name: str, line: str, cell: str | None) -> AsyncResult | None:
+        """Have the kernel run a magic, and wait until all that it shows has been shown.
+
+        Returns
+        -------
+        AsyncResult or None
+            The magic's value, where it did not wait for the engines.
+        """
         sys.stdout.flush()
         link = self.kernel.session.link
         parent = header_bytes(self.kernel.get_parent("shell"))
@@ -95,6 +104,15 @@ class ParallelMagics:
             raise Interrupted
         if failed_here:
             raise LocalRunError("the cell failed in the notebook's own Python; its error is shown above")
+        if how != "result":
+            return None
+        from parallel_python.client import recall_px
+
+        task, variable, show = details
+        result = recall_px(task)
+        if variable is not None:
+            self.kernel.shell.push({variable: result}, interactive=True)
+        return result if show else None
 
 
 class _Registry:
@@ -160,18 +178,18 @@ def _register(magics: ParallelMagics, specs: list[Spec]) -> None:
             manager.register_function(_cell_magic(magics, full, text), "cell", full)
 
 
-def _line_magic(magics: ParallelMagics, name: str, full: str, text: str) -> Callable[[str], None]:
-    def line_magic(self: ParallelMagics, line: str) -> None:
-        self.call(full, line, None)
+def _line_magic(magics: ParallelMagics, name: str, full: str, text: str) -> Callable[[str], Any]:
+    def line_magic(self: ParallelMagics, line: str) -> AsyncResult | None:
+        return self.call(full, line, None)
 
     if name in TAKEN_AS_TYPED:
         setattr(line_magic, MAGIC_NO_VAR_EXPAND_ATTR, True)
     return MethodType(_named(line_magic, full, text), magics)
 
 
-def _cell_magic(magics: ParallelMagics, full: str, text: str) -> Callable[[str, str], None]:
-    def cell_magic(self: ParallelMagics, line: str, cell: str) -> None:
-        self.call(full, line, cell)
+def _cell_magic(magics: ParallelMagics, full: str, text: str) -> Callable[[str, str], Any]:
+    def cell_magic(self: ParallelMagics, line: str, cell: str) -> AsyncResult | None:
+        return self.call(full, line, cell)
 
     return MethodType(_named(cell_magic, full, text), magics)
 

@@ -27,8 +27,10 @@ def bind(shell: InteractiveShell, name: str, variable: str | None, show: bool, c
     if variable is not None:
         shell.push({variable: result}, interactive=True)
     if show:
-        # The hook takes the count from the shell, which may be a cell further by now.
+        # The hook takes the count from the shell, which may be a cell further by now; and in some versions
+        # of IPython the shell's count is that of the next cell.
         present, shell.execution_count = shell.execution_count, count
+        shell.execution_count += count - shell.displayhook.prompt_count
         try:
             shell.displayhook.update_user_ns(result)
         finally:
