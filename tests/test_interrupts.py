@@ -231,3 +231,11 @@ used = time.process_time() - before
 print('idle' if used < 0.3 else used)
 """
     assert nb.ok(code, timeout=30).stdout == lines("idle")
+
+
+def test_what_runs_in_the_background_is_interrupted_by_name(nb: Notebook) -> None:
+    request = nb.send("%%px --noblock\nimport time\ntime.sleep(600)")
+    nb.collect(request)
+    nb.ok("%engines interrupt -t 1,2")
+    nb.ok("%engines interrupt")
+    assert nb.ok("%px print(1)", timeout=30).stdout == lines("1")

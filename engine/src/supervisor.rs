@@ -65,7 +65,8 @@ pub(crate) fn run(config: &Path) -> anyhow::Result<()> {
 struct Worker {
     pid: Pid,
     log: PathBuf,
-    /// An anonymous file for faulthandler and the farewell.
+    /// An anonymous file: first the line of the cell that runs (`place`), then what faulthandler writes, or the
+    /// farewell.
     faults: OwnedFd,
 }
 
@@ -80,6 +81,8 @@ impl Worker {
             .open(&log)
             .with_context(|| format!("cannot write the log `{}`", log.display()))?;
         let faults = memfd_create("faults", MemfdFlags::CLOEXEC).context("cannot make an anonymous file")?;
+        // The worker writes on from here.
+        rustix::io::write(&faults, &0_u32.to_ne_bytes()).context("cannot write an anonymous file")?;
         let mut command = Command::new(executable);
         command.arg("worker").arg("--config").arg(config);
         let passed = sys::pass(&mut command, &faults);
@@ -101,9 +104,18 @@ impl Worker {
         tail.text() + &fault
     }
 
+    /// The line of the cell that ran; 0 when none did.
+    fn line(&self) -> u32 {
+        let mut line = [0; size_of::<u32>()];
+        match rustix::io::pread(&self.faults, &mut line, 0) {
+            Ok(count) if count == line.len() => u32::from_ne_bytes(line),
+            _ => 0,
+        }
+    }
+
     fn faults(&self) -> std::io::Result<Vec<u8>> {
         let mut file = File::from(self.faults.try_clone()?);
-        file.seek(SeekFrom::Start(0))?;
+        file.seek(SeekFrom::Start(size_of::<u32>() as u64))?;
         let mut bytes = Vec::new();
         file.take(LAST_WORDS as u64).read_to_end(&mut bytes)?;
         Ok(bytes)
@@ -165,7 +177,8 @@ impl Supervisor {
                 self.ended = Some(ending);
                 let worker = pid.as_raw_nonzero().get().cast_unsigned();
                 let last_words = self.worker.last_words();
-                let report = FromSupervisor::Exited { worker, ending, last_words };
+                let line = self.worker.line();
+                let report = FromSupervisor::Exited { worker, ending, last_words, line };
                 // A kernel that has gone is noticed as the end of file.
                 let _ = frame::write(&mut self.lifeline, &report);
             }

@@ -12,7 +12,7 @@ use harness::{DEADLINE, Door, Engines, Heard, through_both_doors};
 
 fn exited(engines: &mut Engines) -> (u32, Ending, String) {
     engines.wait_for(|heard| match heard {
-        Heard::Supervisor(FromSupervisor::Exited { worker, ending, last_words }) => {
+        Heard::Supervisor(FromSupervisor::Exited { worker, ending, last_words, .. }) => {
             Some((*worker, *ending, last_words.clone()))
         }
         _ => None,

@@ -121,6 +121,11 @@ pub enum EnginesAction {
         /// How many; `None` is as many as last time, or as the kernel was told.
         count: Option<u32>,
     },
+    /// Raise `KeyboardInterrupt` in what engines run for cells that do not wait.
+    Interrupt {
+        /// Which; `None` is all.
+        targets: Option<Targets>,
+    },
     /// End all engines; what they held is gone.
     Stop,
     /// End all engines and start fresh ones.

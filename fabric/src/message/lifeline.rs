@@ -191,6 +191,8 @@ pub enum FromSupervisor {
         /// The tail of what it wrote before output was captured and of what faulthandler wrote
         /// when it crashed, at most 4 KiB.
         last_words: String,
+        /// The line of its cell that ran, counted from 1; 0 when none did.
+        line: u32,
     },
 }
 

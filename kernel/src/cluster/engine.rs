@@ -102,12 +102,13 @@ impl Cluster {
         pid: u32,
         ending: Ending,
         last_words: &str,
+        line: u32,
         now: Instant,
         out: &mut Output,
     ) {
         let known = self.engines.values().find(|engine| engine.pid == pid).map(Engine::rank);
         match known {
-            Some(rank) => self.bury(rank, describe(ending, last_words), now, out),
+            Some(rank) => self.bury(rank, describe_at(ending, line, last_words), now, out),
             None => self.died_before_hello(pid, &describe(ending, last_words), out),
         }
     }
@@ -154,6 +155,11 @@ pub fn listed(ranks: &[Rank]) -> String {
 }
 
 pub(crate) fn describe(ending: Ending, last_words: &str) -> String {
+    describe_at(ending, 0, last_words)
+}
+
+/// How a process ended that ran this line of its cell; 0 for none.
+fn describe_at(ending: Ending, line: u32, last_words: &str) -> String {
     let how = match ending {
         Ending::Code(code) => format!("exited with code {code}"),
         Ending::Signal(number) => match signal_name(number) {
@@ -161,6 +167,7 @@ pub(crate) fn describe(ending: Ending, last_words: &str) -> String {
             None => format!("was killed by signal {number}"),
         },
     };
+    let how = if line == 0 { how } else { format!("{how} in line {line} of its cell") };
     match last_words.trim() {
         "" => how,
         words => format!("{how}; its last words:\n{words}"),
@@ -206,6 +213,7 @@ mod tests {
     fn an_ending_says_what_was_seen() {
         assert_eq!(describe(Ending::Code(3), " "), "exited with code 3");
         assert_eq!(describe(Ending::Signal(9), ""), "was killed by signal 9 (SIGKILL)");
+        assert_eq!(describe_at(Ending::Code(3), 2, ""), "exited with code 3 in line 2 of its cell");
         assert_eq!(describe(Ending::Signal(60), "bye\n"), "was killed by signal 60; its last words:\nbye");
     }
 }

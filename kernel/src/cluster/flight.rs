@@ -14,8 +14,8 @@ use serde_bytes::ByteBuf;
 
 use super::{Cluster, Effect, Engine, Notice, Output, listed};
 
-/// When an engine dies in a task, the others may need it. They get this long to end by themselves,
-/// and as long again after they have been interrupted.
+/// When an engine dies in a task, the others may need it. They get this long to end by themselves, and are then
+/// interrupted.
 const AFTER_A_DEATH: Duration = Duration::from_millis(600);
 
 /// How long interrupted engines may take to end before they are named and the cell ends without them.
@@ -114,6 +114,15 @@ impl Cluster {
         }
     }
 
+    /// Raises `KeyboardInterrupt` in whatever these engines run. Nobody waits for it, so nobody is given up.
+    pub fn interrupt_engines(&mut self, ranks: &[Rank], out: &mut Output) {
+        for engine in ranks.iter().filter_map(|rank| self.engines.get(rank)).filter(|engine| engine.lives()) {
+            if let Some(task) = engine.tasks.front() {
+                out.effects.push(Effect::Worker(engine.link, ToWorker::Interrupt { task: *task }));
+            }
+        }
+    }
+
     /// Gives an engine the answer to what code on it asked ([`Happened::Ask`]).
     pub fn answer(&mut self, rank: Rank, question: u64, answer: Result<String, String>, out: &mut Output) {
         if let Some(engine) = self.engines.get(&rank).filter(|engine| engine.lives()) {
@@ -168,12 +177,7 @@ impl Cluster {
             self.flights.iter().filter(|(_, flight)| due(flight)).map(|(task, _)| *task).collect();
         for task in tasks {
             match self.flights.get(&task).map(|flight| &flight.hurry) {
-                Some(Hurry::Interrupt(_)) => {
-                    self.interrupt(task, now, out);
-                    if let Some(flight) = self.flights.get_mut(&task) {
-                        flight.hurry = Hurry::GiveUp(now + AFTER_A_DEATH);
-                    }
-                }
+                Some(Hurry::Interrupt(_)) => self.interrupt(task, now, out),
                 Some(Hurry::GiveUp(_)) => self.give_up(task, out),
                 Some(Hurry::No) | None => {}
             }

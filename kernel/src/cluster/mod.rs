@@ -235,8 +235,8 @@ impl Cluster {
         match event {
             Event::Hello { link, hello } => self.hello(link, hello, out),
             Event::Worker { link, said } => self.worker(link, said, out),
-            Event::Supervisor(FromSupervisor::Exited { worker, ending, last_words }) => {
-                self.exited(worker, ending, &last_words, now, out);
+            Event::Supervisor(FromSupervisor::Exited { worker, ending, last_words, line }) => {
+                self.exited(worker, ending, &last_words, line, now, out);
             }
             Event::Gateway(FromGateway::Report { rank, report }) => self.report(rank, report, out),
             Event::Closed { link } => {

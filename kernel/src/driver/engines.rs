@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use super::Input;
 use super::child;
+use super::leftovers::Leftovers;
 use super::link::{Link, Reader};
 use super::mpi::Mpi;
 use super::python::Python;
@@ -46,6 +47,7 @@ pub(super) struct Engines {
     set: SetId,
     links: HashMap<LinkId, Link>,
     launcher: Option<Link>,
+    leftovers: Option<Arc<Leftovers>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -67,6 +69,9 @@ impl Engines {
             Effect::Worker(link, message) => self.send(link, &message),
             Effect::Supervisor(link, message) => self.send(link, &message),
             Effect::Launcher(message) => {
+                if let (ToLauncher::Remove(paths), Some(leftovers)) = (&message, &self.leftovers) {
+                    leftovers.name(paths);
+                }
                 if let Some(launcher) = &self.launcher {
                     launcher.send(&message);
                 }
@@ -86,6 +91,7 @@ impl Engines {
     pub(super) fn launched(&mut self, set: SetId, launched: Launched) {
         if set == self.set {
             self.launcher = Some(launched.launcher);
+            self.leftovers = Some(launched.leftovers);
             self.tasks.push(launched.listening);
         } else {
             launched.listening.abort();
@@ -102,6 +108,7 @@ impl Engines {
     fn release(&mut self) {
         self.links.clear();
         self.launcher = None;
+        self.leftovers = None;
         self.tasks.drain(..).for_each(|task| task.abort());
     }
 }
@@ -110,6 +117,7 @@ impl Engines {
 #[derive(Debug)]
 pub(super) struct Launched {
     launcher: Link,
+    leftovers: Arc<Leftovers>,
     listening: JoinHandle<()>,
     /// How many engines there will be.
     pub size: u32,
@@ -136,6 +144,7 @@ async fn launch(
     let config = runtime.join("engines.json");
     let mut environment = mpi.environment();
     environment.extend(library_path(&mpi, &runtime)?);
+    environment.extend(mpi.keep_files_in(&runtime));
     let contents = RankConfig {
         socket,
         runtime: runtime.clone(),
@@ -157,11 +166,14 @@ async fn launch(
         set: environment,
         directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
     });
+    let leftovers = Arc::new(Leftovers::default());
+    leftovers.name(std::slice::from_ref(&runtime));
     launcher.send(&ToLauncher::Remove(vec![runtime]));
     let caution = mpi.caution(size, crate::machine::cores());
-    let listening = tokio::spawn(listen(set, listener, inputs.clone(), Arc::clone(&settings.backlog)));
-    tokio::spawn(follow_launcher(set, process, reader, inputs.clone()));
-    drop(inputs.send(Input::Launched(set, Launched { launcher, listening, size, caution })).await);
+    let backlog = Arc::clone(&settings.backlog);
+    let listening = tokio::spawn(listen(set, listener, inputs.clone(), backlog, Arc::clone(&leftovers)));
+    tokio::spawn(follow_launcher(set, process, reader, inputs.clone(), Arc::clone(&leftovers)));
+    drop(inputs.send(Input::Launched(set, Launched { launcher, leftovers, listening, size, caution })).await);
     Ok(())
 }
 
@@ -223,6 +235,7 @@ async fn follow_launcher(
     process: tokio::process::Child,
     mut reader: Reader,
     inputs: Sender<Input>,
+    leftovers: Arc<Leftovers>,
 ) {
     let ending = tokio::spawn(child::wait(process));
     while let Ok(Some(said)) = reader.next::<FromLauncher>().await {
@@ -230,14 +243,29 @@ async fn follow_launcher(
     }
     let (how, _) = ending.await.unwrap_or_default();
     tracing::debug!("the launcher {how}");
+    if how != "exited with code 0" {
+        leftovers.launcher_died();
+    }
     drop(inputs.send(Input::engines(set, Event::LauncherGone)).await);
 }
 
-async fn listen(set: SetId, listener: UnixListener, inputs: Sender<Input>, backlog: Arc<Backlog>) {
+async fn listen(
+    set: SetId,
+    listener: UnixListener,
+    inputs: Sender<Input>,
+    backlog: Arc<Backlog>,
+    leftovers: Arc<Leftovers>,
+) {
     for id in 0.. {
         match listener.accept().await {
             Ok((stream, _)) if is_this_user(&stream) => {
-                tokio::spawn(converse(set, id, stream, inputs.clone(), Arc::clone(&backlog)));
+                let (inputs, backlog, leftovers) =
+                    (inputs.clone(), Arc::clone(&backlog), Arc::clone(&leftovers));
+                tokio::spawn(async move {
+                    converse(set, id, stream, inputs, backlog).await;
+                    // The process at the other end has gone.
+                    drop(leftovers);
+                });
             }
             Ok(_) => tracing::warn!("another user's process connected to the engine socket: refused"),
             Err(error) => {

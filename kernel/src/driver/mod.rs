@@ -14,6 +14,7 @@ mod clients;
 mod engines;
 mod files;
 pub(crate) mod headless;
+mod leftovers;
 mod link;
 mod local;
 mod mpi;

@@ -132,6 +132,17 @@ impl Mpi {
         command
     }
 
+    /// Variables that have the launcher keep its own files in `folder`, which is removed whatever becomes of it.
+    #[must_use]
+    pub(super) fn keep_files_in(&self, folder: &Path) -> Vec<(String, String)> {
+        let names: &[&str] = match self.family {
+            // Open MPI 5 and 4.
+            Family::OpenMpi => &["PRTE_MCA_prte_tmpdir_base", "OMPI_MCA_orte_tmpdir_base"],
+            Family::Mpich => &[],
+        };
+        names.iter().map(|name| ((*name).to_owned(), folder.to_string_lossy().into_owned())).collect()
+    }
+
     /// Variables for the launch. Open MPI refuses root without the first two; containers are root.
     #[must_use]
     pub(super) fn environment(&self) -> Vec<(String, String)> {

@@ -365,6 +365,7 @@ impl Run {
     fn engines(&mut self, action: &EnginesAction, desk: &mut Desk, now: Instant) {
         match action {
             EnginesAction::Show => desk.start_waiting_engines(now),
+            EnginesAction::Interrupt { .. } => {}
             _ => desk.eager = Eager::Never,
         }
         match *action {
@@ -386,6 +387,15 @@ impl Run {
                     }
                 }
                 desk.cluster(|cluster, out| cluster.start(count, now, out));
+            }
+            EnginesAction::Interrupt { ref targets } => {
+                let ids: Vec<Rank> = desk.cluster.engines().map(Engine::rank).collect();
+                return match targets.as_ref().unwrap_or(&magics::Targets::All).resolve(&ids) {
+                    Ok(resolved) => {
+                        desk.cluster(|cluster, out| cluster.interrupt_engines(&resolved.ids, out));
+                    }
+                    Err(wrong) => self.failure = Some(Failure::Usage(wrong.to_string())),
+                };
             }
             EnginesAction::Stop => desk.cluster(|cluster, out| cluster.stop(out)),
             EnginesAction::Restart { count } => {

@@ -117,7 +117,7 @@ impl Play {
     }
 
     fn dies(&mut self, rank: u32, ending: Ending) {
-        let said = FromSupervisor::Exited { worker: 100 + rank, ending, last_words: String::new() };
+        let said = FromSupervisor::Exited { worker: 100 + rank, ending, last_words: String::new(), line: 0 };
         self.on(Event::Engines { set: 1, event: cluster::Event::Supervisor(said) });
     }
 

@@ -3,6 +3,7 @@
 use super::{Call, Example, Magic, Usage};
 use crate::options::{self, OptionSpec, Value};
 use crate::step::{EnginesAction, Step};
+use crate::targets::Targets;
 use crate::usage::{UsageError, closest};
 
 pub(super) const MAGIC: Magic = Magic {
@@ -11,38 +12,64 @@ pub(super) const MAGIC: Magic = Magic {
     cell: false,
     suffixed: false,
     expand_line: true,
-    summary: "Show, start, stop or restart the engines.",
+    summary: "Show, start, stop, restart or interrupt the engines.",
     usages: &[
         Usage { form: "%engines", effect: "Show a table of the engines: process, state, memory, what runs." },
         Usage { form: "%engines start [-n N]", effect: "Start N engines." },
         Usage { form: "%engines stop", effect: "Stop all engines; what they hold is gone." },
         Usage { form: "%engines restart [-n N]", effect: "Stop all engines and start N fresh ones." },
+        Usage { form: "%engines interrupt [-t TARGETS]", effect: "Interrupt what runs with `--noblock`." },
     ],
     options: OPTIONS,
     notes: "Engines start by themselves; without `-n` there are as many as before.",
     examples: &[
         Example { cell: "%engines", effect: "Who is there and what they do." },
         Example { cell: "%engines restart -n 2", effect: "Go on with two fresh engines." },
+        Example { cell: "%engines interrupt -t 2", effect: "End what engine 2 runs, keep its variables." },
     ],
     parse,
 };
 
-const OPTIONS: &[OptionSpec] = &[OptionSpec {
-    long: "n",
-    short: Some('n'),
-    value: Value::One { metavar: "N", example: "4" },
-    help: "how many engines, for `start` and `restart`",
-}];
+const OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        long: "n",
+        short: Some('n'),
+        value: Value::One { metavar: "N", example: "4" },
+        help: "how many engines, for `start` and `restart`",
+    },
+    OptionSpec {
+        long: "targets",
+        short: Some('t'),
+        value: Value::One { metavar: "TARGETS", example: "0:2" },
+        help: "which engines, for `interrupt`",
+    },
+];
 
-const ACTIONS: [&str; 3] = ["start", "stop", "restart"];
+const ACTIONS: [&str; 4] = ["start", "stop", "restart", "interrupt"];
 
 fn parse(call: &Call<'_>) -> Result<Step, UsageError> {
     let read = options::read("%engines", OPTIONS, call.line)?;
-    let mut count = None;
+    let (mut count, mut targets) = (None, None);
     for given in &read.given {
-        count = Some(number(given.spec, &given.value)?);
+        match given.spec.long {
+            "n" => count = Some(number(given.spec, &given.value)?),
+            _ => {
+                let wrong = |error: crate::TargetError| UsageError::BadValue {
+                    option: given.spec.spellings(),
+                    reason: error.to_string(),
+                };
+                targets = Some(given.value.parse::<Targets>().map_err(wrong)?);
+            }
+        }
     }
     let words: Vec<&str> = read.words.iter().map(String::as_str).collect();
+    if let (["interrupt"], None) = (&words[..], count) {
+        return Ok(Step::Engines(EnginesAction::Interrupt { targets }));
+    }
+    if targets.is_some() {
+        let seen = format!("{} -t", words.join(" "));
+        return Err(UsageError::Unrecognized { seen, hint: "`-t` is for `%engines interrupt`".to_owned() });
+    }
     let action = match (&words[..], count) {
         ([], None) => EnginesAction::Show,
         (["start"], count) => EnginesAction::Start { count },
@@ -85,12 +112,12 @@ fn misuse(words: &[&str], count: Option<u32>) -> UsageError {
 }
 
 fn usage() -> String {
-    "Write `%engines`, or `%engines start`, `stop` or `restart`".to_owned()
+    "Write `%engines`, or `%engines start`, `stop`, `restart` or `interrupt`".to_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{EnginesAction, Step, parse_call};
+    use crate::{EnginesAction, Step, Targets, parse_call};
 
     #[test]
     fn actions_and_counts_are_read() {
@@ -102,6 +129,8 @@ mod tests {
             ("stop", EnginesAction::Stop),
             ("restart", EnginesAction::Restart { count: None }),
             ("restart --n=2", EnginesAction::Restart { count: Some(2) }),
+            ("interrupt", EnginesAction::Interrupt { targets: None }),
+            ("interrupt -t 2", EnginesAction::Interrupt { targets: Some(Targets::One(2)) }),
         ] {
             assert_eq!(parse_call("engines", line, None, &[]), Ok(Step::Engines(action)), "{line}");
         }
@@ -120,17 +149,17 @@ mod tests {
             ("restrat", "unrecognized arguments: restrat. Did you mean `%engines restart`?"),
             (
                 "status",
-                "unrecognized arguments: status. Write `%engines`, or `%engines start`, `stop` or `restart`",
+                "unrecognized arguments: status. Write `%engines`, or `%engines start`, `stop`, `restart` or `interrupt`",
             ),
             (
                 "stop start",
-                "unrecognized arguments: stop start. Write `%engines`, or `%engines start`, `stop` or `restart`",
+                "unrecognized arguments: stop start. Write `%engines`, or `%engines start`, `stop`, `restart` or `interrupt`",
             ),
             ("start -n 0", "argument -n: at least one engine; to have none, write `%engines stop`"),
             ("start -n four", "argument -n: `four` is not a number of engines"),
             ("start -n -1", "argument -n: `-1` is not a number of engines"),
             ("start -n", "argument -n: expected one argument, such as `-n 4`"),
-            ("start -x", "unrecognized arguments: -x. Options of `%engines`: -n"),
+            ("start -x", "unrecognized arguments: -x. Options of `%engines`: -n, -t/--targets"),
         ] {
             assert_eq!(parse_call("engines", line, None, &[]).expect_err(line).to_string(), expect);
         }

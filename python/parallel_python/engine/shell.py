@@ -53,6 +53,7 @@ class EngineShell(InteractiveShell):
     interrupts: Interrupts
     comms: EngineComms
     raised: Raised | None = None
+    in_statement: bool = False
 
     def init_display_pub(self) -> None:
         """Give the publisher its way out."""
@@ -103,9 +104,16 @@ class EngineShell(InteractiveShell):
         """Run the code of a cell, or a part of it, which an interrupt may end."""
         if self.interrupts.allow():
             code_obj, async_ = INTERRUPTED, False
+        # What a cell runs in turn (`%run`) leaves the cell's own line standing.
+        outermost, self.in_statement = not self.in_statement, True
+        if outermost:
+            self.engine.mark_line(next((line for _, _, line in code_obj.co_lines() if line), 0))
         try:
             return await super().run_code(code_obj, result, async_=async_)
         finally:
+            if outermost:
+                self.in_statement = False
+                self.engine.mark_line(0)
             self.interrupts.keep()
 
     def should_run_async(self, raw_cell: str, *, transformed_cell: str | None = None, **known: Any) -> bool:

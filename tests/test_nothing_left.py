@@ -1,0 +1,186 @@
+"""Whatever is killed: soon nothing of the kernel is left, and nothing of anybody else is touched."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from notebook import Notebook, descendants, lines, wait_until_gone
+
+SHARED = Path("/dev/shm")
+WHEEL = Path(__file__).parent.parent / "build" / "mpi"
+
+
+@dataclass
+class Traces:
+    """What a running kernel has in the system, by role."""
+
+    kernel: int
+    local: int
+    launcher: int
+    mpiexec: int
+    supervisors: list[int]
+    workers: list[int]
+    processes: set[int]
+    folders: set[Path] = field(default_factory=set)
+    shared: set[Path] = field(default_factory=set)
+
+    def left(self, timeout: float = 5) -> list[str]:
+        """Return what is still there after so many seconds."""
+        processes = wait_until_gone(self.processes, timeout)
+        deadline = time.monotonic() + 2
+        while (files := self._files()) and time.monotonic() < deadline:
+            time.sleep(0.05)  # The launcher, the last process, removes files before it ends; an heir may not.
+        return [f"process {pid}" for pid in processes] + [str(file) for file in files]
+
+    def _files(self) -> list[Path]:
+        return [file for file in [*self.folders, *self.shared] if file.exists()]
+
+
+def command(pid: int) -> list[str]:
+    """Return the words a process was started with."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    except OSError:
+        return []
+
+
+def traces(nb: Notebook) -> Traces:
+    """Look at what the kernel has started and made."""
+    found = descendants(nb.pid)
+    roles: dict[str, list[int]] = {}
+    for pid in found:
+        words = command(pid)
+        if "parallel-python-engine" in words[0] or "_parallel_python" in " ".join(words):
+            role = next((word for word in words if word in ("local", "launcher", "rank", "worker")), "")
+            roles.setdefault(role, []).append(pid)
+    (launcher,) = roles["launcher"]
+    mpiexec = next(pid for pid in found if parent(pid) == launcher)
+    runtime = {Path(words[words.index("--config") + 1]).parent for words in map(command, roles["rank"])}
+    maps = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in roles["worker"])
+    shared = {Path(file) for file in re.findall(r"/dev/shm/\S+(?= *$)", maps, re.MULTILINE)}
+    return Traces(
+        nb.pid,
+        roles["local"][0],
+        launcher,
+        mpiexec,
+        sorted(roles["rank"]),
+        sorted(roles["worker"]),
+        found | {nb.pid},
+        runtime,
+        shared,
+    )
+
+
+def parent(pid: int) -> int:
+    """Return a process's parent."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.fixture
+def stranger() -> Iterator[list[Path]]:
+    """Files of somebody else that look much like ours."""
+    files = [SHARED / "vader_segment.somebody.0", SHARED / "mpich_shm_somebody"]
+    for file in files:
+        file.write_bytes(b"mine")
+    yield files
+    for file in files:
+        file.unlink()
+
+
+@pytest.fixture(params=["mpich", "openmpi"])
+def nb(request: pytest.FixtureRequest) -> Iterator[Notebook]:
+    """A kernel whose engines are up, on one MPI; it may be dead at the end."""
+    mpiexec = WHEEL / request.param / "bin" / "mpiexec"
+    if not mpiexec.exists():
+        pytest.skip(f"the build has no {request.param}")
+    with Notebook(engines=3, arguments=["--mpiexec", str(mpiexec)]) as notebook:
+        notebook.ok("%%px\nfrom mpi4py import MPI\nMPI.COMM_WORLD.Barrier()", timeout=120)
+        yield notebook
+
+
+def busy(nb: Notebook) -> None:
+    """Have the engines compute, wait and hold children."""
+    nb.send("%px import subprocess; child = subprocess.Popen(['sleep', '600']); child.wait()")
+
+
+@pytest.mark.parametrize("what", ["idle", "busy"])
+def test_kernel_killed(nb: Notebook, what: str, stranger: list[Path]) -> None:
+    if what == "busy":
+        busy(nb)
+    before = traces(nb)
+    assert before.folders
+    os.kill(before.kernel, signal.SIGKILL)
+    assert not before.left()
+    assert all(file.read_bytes() == b"mine" for file in stranger)
+
+
+@pytest.mark.parametrize("role", ["launcher", "mpiexec"])
+def test_the_engines_processes_killed_and_the_kernel_goes_on(
+    nb: Notebook, role: str, stranger: list[Path]
+) -> None:
+    before = traces(nb)
+    engines = before.processes - {before.kernel, before.local}
+    os.kill(getattr(before, role), signal.SIGKILL)
+    before.processes = engines
+    assert not before.left()
+    assert all(file.read_bytes() == b"mine" for file in stranger)
+    cell = nb.fails("%px 1", timeout=30)
+    assert "No engines" in cell.error or "mpiexec" in cell.error or "started the engines" in cell.error
+    assert nb.ok("print('local')").stdout == "local\n"
+    nb.ok("%engines start", timeout=60)
+    assert nb.ok("%px print(1)", timeout=60).stdout == lines("1", range(3))
+
+
+def test_supervisor_killed(nb: Notebook) -> None:
+    before = traces(nb)
+    os.kill(before.supervisors[1], signal.SIGKILL)
+    cell = nb.fails("%px 1", timeout=30)
+    assert "%engines" in cell.error, cell.error
+    nb.ok("%engines restart", timeout=60)
+    before.processes -= {before.kernel, before.local}
+    assert not before.left()
+    assert nb.ok("%px print(1)", timeout=60).stdout == lines("1", range(3))
+
+
+def test_all_of_a_set_killed_at_once(nb: Notebook) -> None:
+    before = traces(nb)
+    for pid in [before.launcher, before.mpiexec, *before.supervisors, *before.workers]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    before.processes -= {before.kernel, before.local}
+    assert not before.left()
+    assert nb.ok("print('local')").stdout == "local\n"
+
+
+def test_a_proper_end_leaves_nothing(nb: Notebook) -> None:
+    before = traces(nb)
+    nb.manager.shutdown_kernel()
+    assert not before.left()
+
+
+def test_a_server_killed_takes_its_kernels_along() -> None:
+    start = "from notebook import Notebook; nb = Notebook(engines=2).__enter__()"
+    code = f"{start}; nb.ok('%px pass', 120); print(nb.pid); input()"
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", code],
+        cwd=Path(__file__).parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        kernel = int(server.stdout.readline())
+        processes = descendants(kernel) | {kernel}
+        server.kill()
+    assert not wait_until_gone(processes, 10), "a process outlived the server"
