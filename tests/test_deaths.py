@@ -40,7 +40,7 @@ def fresh(nb: Notebook) -> Iterator[Notebook]:
 WAITS = {
     "Barrier": "own.Barrier()",
     "allreduce": "own.allreduce(1)",
-    "Allreduce": "import numpy as np; own.Allreduce(np.ones(9), np.empty(9))",
+    "Allreduce": "own.Allreduce(np.ones(9), np.empty(9))",
     "recv": "own.recv(source={victim})",
     "sleep": "import time; time.sleep(600)",
 }
@@ -53,7 +53,6 @@ def test_the_others_get_out_of_what_they_wait_in(fresh: Notebook, wait: str, vic
     cell = fresh.fails(code.format(victim=victim), timeout=30)
     error = cell.error
     assert f"engine {victim} on " in error and "SIGKILL) in line 1 of its cell" in error, error
-    assert "not stopped" not in error, error
     assert "%engines restart" in error
     # The others keep their variables, whoever died, and refuse what needs all.
     for survivor in {0, 1, 2, 3} - {victim}:
