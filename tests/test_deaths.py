@@ -11,9 +11,7 @@ import pytest
 
 from notebook import Notebook, lines
 
-WORLD = (
-    "from mpi4py import MPI\nimport os, signal\ncomm = MPI.COMM_WORLD\nrank, size = comm.rank, comm.size\n"
-)
+WORLD = "from mpi4py import MPI\nimport os, signal, numpy as np\ncomm = MPI.COMM_WORLD\nrank, size = comm.rank, comm.size\n"
 WHEEL = Path(__file__).parent.parent / "build" / "mpi"
 
 
