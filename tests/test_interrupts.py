@@ -159,7 +159,7 @@ def test_the_world_is_whole_again_after_a_restart(fresh: Notebook) -> None:
 
 
 def test_an_interrupt_can_be_caught(nb: Notebook) -> None:
-    code = "try:\n    comm.recv()\nexcept KeyboardInterrupt:\n    print('caught', comm.allgather(rank))"
+    code = "try:\n    comm.recv(tag=99)\nexcept KeyboardInterrupt:\n    print('caught', comm.allgather(rank))"
     cell = stopped(nb, code)
     assert cell.stdout.count("caught [0, 1, 2, 3]") == 4, cell.error
 
@@ -171,7 +171,7 @@ def ring(*_): raise TimeoutError('no message came')
 before = signal.signal(signal.SIGALRM, ring)
 signal.setitimer(signal.ITIMER_REAL, 0.2)
 try:
-    comm.recv()
+    comm.recv(tag=99)
 except TimeoutError as error:
     print(error)
 finally:
