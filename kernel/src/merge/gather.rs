@@ -302,6 +302,7 @@ mod tests {
             Piece::Result { ranks, content, .. } => {
                 format!("={}:{}", listed(&ranks), String::from_utf8_lossy(&content))
             }
+            place => panic!("{place:?} is for output that is shown as it comes"),
         });
         assert_eq!(shown.collect::<Vec<_>>().join(" "), expect);
         assert!(gather.take().is_empty(), "what was shown is not kept");

@@ -20,6 +20,7 @@
 
 mod alike;
 mod gather;
+mod screen;
 mod voice;
 mod wire;
 
@@ -31,6 +32,8 @@ use fabric::message::{Buffer, Json, Rank};
 
 use alike::Alike;
 pub use gather::Gather;
+pub(crate) use screen::is_ours;
+use screen::{Out, Screen};
 use voice::Voice;
 use wire::Wire;
 
@@ -40,6 +43,8 @@ const OPENING: Duration = Duration::from_millis(150);
 const WINDOW: Duration = Duration::from_millis(50);
 /// How long a line waits for its newline.
 const LINE_WAIT: Duration = Duration::from_millis(500);
+/// How long a display or a result waits for those of lower ranks.
+const DISPLAY_WAIT: Duration = Duration::from_secs(1);
 /// Bytes that may be held; more of them go out at once.
 const MOST_HELD: usize = 4 << 20;
 /// Bytes that one piece of a stream may hold, and that a line may have while it waits.
@@ -67,6 +72,33 @@ pub enum Piece {
         metadata: Json,
         /// Its buffers.
         buffers: Vec<Buffer>,
+    },
+    /// Text in a display of its own.
+    Placed {
+        /// The engine.
+        rank: Rank,
+        /// The display's name.
+        id: String,
+        /// Whether it is there, and this is its new state.
+        update: bool,
+        /// All of its text, labelled.
+        text: String,
+    },
+    /// A display is to show nothing any more.
+    Emptied {
+        /// The engine.
+        rank: Rank,
+        /// The display's name.
+        id: String,
+        /// Whether a label stands before it.
+        labelled: bool,
+    },
+    /// The label before a display that was empty is to be seen again.
+    Label {
+        /// The engine.
+        rank: Rank,
+        /// The display's name.
+        id: String,
     },
     /// The value of an engine's last expression.
     Result {
@@ -112,6 +144,9 @@ pub struct Merge {
     /// What several ranks say alike, where that is to be said once.
     alike: Option<Alike>,
     wire: Wire,
+    /// What of each rank's output can be changed, where there are several.
+    screens: Option<BTreeMap<Rank, Screen>>,
+    name: String,
 }
 
 impl Merge {
@@ -120,14 +155,22 @@ impl Merge {
     pub fn new(targets: &[Rank], now: Instant) -> Self {
         let voices: BTreeMap<Rank, Voice> = targets.iter().map(|rank| (*rank, Voice::default())).collect();
         let running = voices.len();
-        let opens = now + OPENING;
-        Self { voices, running, opens, flush_at: None, held: 0, alike: None, wire: Wire::default() }
+        // The only rank has the cell to itself: it may redraw and clear what it likes.
+        let screens = (running > 1).then(BTreeMap::new);
+        let (opens, wire, name) = (now + OPENING, Wire::default(), String::new());
+        Self { voices, running, opens, flush_at: None, held: 0, alike: None, wire, screens, name }
     }
 
     /// The same, and what several ranks say alike is shown once.
     #[must_use]
     pub fn collapsed(targets: &[Rank], now: Instant) -> Self {
-        Self { alike: Some(Alike::default()), ..Self::new(targets, now) }
+        Self { alike: Some(Alike::default()), screens: None, ..Self::new(targets, now) }
+    }
+
+    /// The same, with a name that no other output of these engines has: places are called after it.
+    #[must_use]
+    pub fn named(self, name: String) -> Self {
+        Self { name, ..self }
     }
 
     /// Takes what `rank` reported, and gives what is to be shown now.
@@ -140,7 +183,7 @@ impl Merge {
             Event::Stream { name, text } => voice.write(*name, text, now),
             Event::Publish { .. } | Event::Result { .. } => {
                 if let Some(piece) = Piece::of(rank, event) {
-                    voice.publish(piece);
+                    voice.publish(piece, now);
                 }
             }
             Event::Payload { .. }
@@ -179,8 +222,10 @@ impl Merge {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let lines = self.voices.values().filter_map(Voice::line_since).map(|since| since + LINE_WAIT);
+        let displays =
+            self.voices.values().filter_map(Voice::display_since).map(|since| since + DISPLAY_WAIT);
         let rows = self.alike.as_ref().and_then(Alike::deadline);
-        lines.chain(self.flush_at).chain(rows).min()
+        lines.chain(displays).chain(self.flush_at).chain(rows).min()
     }
 
     /// Whether all targets are done and everything they said has gone out.
@@ -194,6 +239,9 @@ impl Merge {
             return Vec::new();
         }
         self.running -= 1;
+        if self.voices.values().any(|voice| voice.display_since().is_some()) {
+            self.flush_at.get_or_insert(self.opens.max(now + WINDOW));
+        }
         let mut pieces = self.heard(rank, now);
         if self.running == 0 {
             self.wire.end_line(&mut pieces);
@@ -219,15 +267,31 @@ impl Merge {
     fn flush(&mut self, now: Instant, all: bool) -> Vec<Piece> {
         let everything = all || self.running == 0 || self.held > MOST_HELD;
         let mut pieces = Vec::new();
+        // As many displays as a rank may show without being ahead of those before it.
+        let mut least = u32::MAX;
         for (rank, voice) in &mut self.voices {
             // A line that is nearly due goes with the others, so that lines of the same moment
             // stay in the order of the ranks.
             let due = |since: Instant| everything || now.duration_since(since) + WINDOW >= LINE_WAIT;
-            for said in voice.take(due) {
-                match &mut self.alike {
-                    Some(alike) => alike.push(*rank, said, now),
-                    None => self.wire.send(&[*rank], said, &mut pieces),
-                }
+            let overdue = voice.display_since().is_some_and(|since| now >= since + DISPLAY_WAIT);
+            // What is to be shown once has an order of its own.
+            let free = everything || overdue || self.alike.is_some();
+            let said = voice.take(due, if free { u32::MAX } else { least });
+            least = least.min(voice.displays());
+            if let Some(alike) = &mut self.alike {
+                said.into_iter().for_each(|said| alike.push(*rank, said, now));
+                continue;
+            }
+            let mut out = Out {
+                rank: *rank,
+                done: voice.is_done(),
+                names: &self.name,
+                wire: &mut self.wire,
+                pieces: &mut pieces,
+            };
+            match &mut self.screens {
+                Some(screens) => screens.entry(*rank).or_default().show(said, &mut out),
+                None => said.into_iter().for_each(|said| out.wire.send(&[*rank], said, out.pieces)),
             }
         }
         if let Some(alike) = &mut self.alike {

@@ -60,8 +60,8 @@ fn event(what: &str) -> Event {
         Some(("!", text)) => Event::Stream { name: StreamName::Stderr, text: text.to_owned() },
         Some(("=", text)) => Event::Result { count: 1, content: json(text) },
         Some(("*", text)) => Event::Publish {
-            msg_type: text.to_owned(),
-            content: json("{}"),
+            msg_type: text.split(' ').next().unwrap_or_default().to_owned(),
+            content: json(text.split_once(' ').map_or("{}", |(_, content)| content)),
             metadata: json("{}"),
             buffers: Vec::new(),
         },
@@ -77,6 +77,12 @@ fn show(batches: &[(u64, Vec<Piece>)]) -> Vec<String> {
             format!("{}{text}", if *name == StreamName::Stderr { "!" } else { "" })
         }
         Piece::Publish { ranks, msg_type, .. } => format!("*{}:{msg_type}", listed(ranks)),
+        Piece::Placed { rank, id, update, text } => {
+            let text = text.replace('\n', "~");
+            format!("{}{}:{text}", if *update { "<" } else { "+" }, place(*rank, id))
+        }
+        Piece::Emptied { rank, id, .. } => format!("-{}", place(*rank, id)),
+        Piece::Label { rank, id } => format!("#{}", place(*rank, id)),
         Piece::Result { ranks, content, .. } => {
             format!("={}:{}", listed(ranks), String::from_utf8_lossy(content))
         }
@@ -85,6 +91,11 @@ fn show(batches: &[(u64, Vec<Piece>)]) -> Vec<String> {
         format!("{time}: {}", pieces.iter().map(piece).collect::<Vec<_>>().join(" | "))
     };
     batches.iter().map(batch).collect()
+}
+
+/// `2/1` for the second place of rank 2, `2/a` for its display that is called a.
+fn place(rank: Rank, id: &str) -> String {
+    format!("{rank}/{}", id.rsplit('.').next().unwrap_or_default())
 }
 
 #[track_caller]
@@ -249,8 +260,103 @@ fn a_line_that_was_sent_is_rewritten_in_place_as_long_as_it_is_the_last() {
             (1200, 0, DONE),
             (1201, 1, DONE),
         ],
-        &["500: ![stderr:0] 1%~[stderr:1] 2%", "1100: !~[stderr:0] 3%~[stderr:1] 4%", "1201: !~"],
+        &["500: +0/0:[stderr:0] 1% | +1/0:[stderr:1] 2%", "1100: <0/0:[stderr:0] 3% | <1/0:[stderr:1] 4%"],
     );
+}
+
+#[test]
+fn a_bar_among_others_ends_with_its_line_and_the_next_one_has_a_place_of_its_own() {
+    check(
+        2,
+        &[
+            (0, 0, "!\r1%"),
+            (510, 0, "!\r2%\nbetween\n\r7%"),
+            (1100, 0, "!\r8%\n"),
+            (1200, 0, DONE),
+            (1201, 1, DONE),
+        ],
+        &[
+            "500: +0/0:[stderr:0] 1%",
+            "560: <0/0:[stderr:0] 2%~ | ![stderr:0] between~",
+            "1010: +0/1:[stderr:0] 7%",
+            "1150: <0/1:[stderr:0] 8%~",
+        ],
+    );
+}
+
+#[test]
+fn a_rank_that_clears_has_its_own_output_replaced_and_nobody_elses() {
+    let wait = "*clear_output {\"wait\": true}";
+    check(
+        2,
+        &[
+            (0, 0, "a\n"),
+            (1, 1, "b\n"),
+            (200, 0, "*clear_output"),
+            (210, 0, "c\n"),
+            (300, 0, wait),
+            (310, 0, "d\n"),
+            (400, 0, "*clear_output"),
+            (500, 0, DONE),
+            (501, 1, DONE),
+        ],
+        &[
+            "150: [stdout:0] a~[stdout:1] b~",
+            "250: +0/0:[stdout:0] c~",
+            "350: <0/0:[stdout:0] d~",
+            "450: -0/0",
+        ],
+    );
+    check(
+        2,
+        &[(0, 0, "a\n"), (1, 0, "*clear_output"), (2, 0, "b\n"), (3, 1, "c\n"), (4, 0, DONE), (5, 1, DONE)],
+        &["5: +0/0:[stdout:0] b~ | [stdout:1] c~"],
+    );
+    check(
+        1,
+        &[(0, 0, "a\n"), (200, 0, "*clear_output"), (201, 0, "b\n"), (202, 0, DONE)],
+        &["150: [stdout:0] a~", "202: *0:clear_output | [stdout:0] b~"],
+    );
+}
+
+#[test]
+fn displays_of_a_rank_that_clears_are_emptied_and_filled_again() {
+    let named = "*display_data {\"transient\": {\"display_id\": \"a\"}}";
+    check(
+        2,
+        &[
+            (0, 0, "*display_data"),
+            (1, 0, named),
+            (2, 1, "*display_data"),
+            (200, 0, "*clear_output"),
+            (300, 0, "*display_data"),
+            (310, 0, "*display_data"),
+            (400, 0, DONE),
+            (401, 1, DONE),
+        ],
+        &[
+            "150: *0:display_data | *0:display_data | *1:display_data",
+            "250: -0/0 | -0/a",
+            "350: #0/0 | *0:update_display_data | *0:display_data",
+        ],
+    );
+}
+
+#[test]
+fn displays_stand_in_the_order_of_the_ranks_as_far_as_a_second_allows() {
+    check(
+        2,
+        &[
+            (0, 1, "*display_data"),
+            (1, 1, "behind\n"),
+            (400, 0, "*display_data"),
+            (3000, 0, DONE),
+            (3000, 1, DONE),
+        ],
+        &["450: *0:display_data | *1:display_data | [stdout:1] behind~"],
+    );
+    check(2, &[(0, 1, "*display_data"), (3000, 0, DONE), (3000, 1, DONE)], &["1000: *1:display_data"]);
+    check(2, &[(0, 1, "*display_data"), (300, 0, DONE), (3000, 1, DONE)], &["350: *1:display_data"]);
 }
 
 #[test]
@@ -336,7 +442,7 @@ fn an_unfinished_line_is_ended_on_its_own_stream() {
     check(
         2,
         &[(0, 0, "a"), (600, 0, "!w\n"), (700, 1, "*display_data"), (900, 0, DONE), (900, 1, DONE)],
-        &["500: [stdout:0] a", "650: ~ | ![stderr:0] w~", "750: *1:display_data"],
+        &["500: [stdout:0] a", "650: ~ | ![stderr:0] w~", "900: *1:display_data"],
     );
 }
 

@@ -19,6 +19,9 @@ pub(super) struct Voice {
     said: Vec<Said>,
     held: usize,
     done: bool,
+    /// How many displays and results have gone out.
+    shown: u32,
+    display_since: Option<Instant>,
     /// Per stream: the last character was a carriage return, whose effect is still to come.
     returned: [bool; 2],
 }
@@ -38,10 +41,30 @@ pub(super) struct Text {
     pub(super) text: String,
     /// The first line replaces what was sent of the line it continues.
     pub(super) rewrites: bool,
+    /// The unfinished line has been drawn more than once (`\r`).
+    pub(super) redrawn: bool,
     /// Where in `text` the unfinished line begins.
     line: usize,
     /// When the unfinished line was begun, if it was.
     since: Option<Instant>,
+}
+
+impl Said {
+    /// Whether it is a display or a result, which stand in the order of the ranks.
+    fn is_display(&self) -> bool {
+        match self {
+            Said::Piece(Piece::Publish { msg_type, .. }) => msg_type == "display_data",
+            Said::Piece(Piece::Result { .. }) => true,
+            Said::Piece(_) | Said::Text(_) => false,
+        }
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Said::Text(text) => text.text.len(),
+            Said::Piece(piece) => size(piece),
+        }
+    }
 }
 
 impl Voice {
@@ -67,9 +90,23 @@ impl Voice {
         self.said.push(Said::Text(new));
     }
 
-    pub(super) fn publish(&mut self, piece: Piece) {
+    pub(super) fn publish(&mut self, piece: Piece, now: Instant) {
         self.held += size(&piece);
-        self.said.push(Said::Piece(piece));
+        let said = Said::Piece(piece);
+        if said.is_display() {
+            self.display_since.get_or_insert(now);
+        }
+        self.said.push(said);
+    }
+
+    /// Since when the first display that is held has been waiting.
+    pub(super) fn display_since(&self) -> Option<Instant> {
+        self.display_since
+    }
+
+    /// How many displays have gone out; of a rank that is done, more than any other can have.
+    pub(super) fn displays(&self) -> u32 {
+        if self.done && self.said.is_empty() { u32::MAX } else { self.shown }
     }
 
     /// Ends it; false when it had ended already.
@@ -101,19 +138,33 @@ impl Voice {
     /// Since when an unfinished line waits.
     pub(super) fn line_since(&self) -> Option<Instant> {
         match self.said.last() {
-            Some(Said::Text(last)) if !self.done => last.since,
+            // What stands behind a display waits with it.
+            Some(Said::Text(last)) if !self.done && self.display_since.is_none() => last.since,
             _ => None,
         }
     }
 
-    /// Gives everything but an unfinished line that still waits, in order. `due` says whether a
-    /// line that was begun then has waited enough.
-    pub(super) fn take(&mut self, due: impl FnOnce(Instant) -> bool) -> Vec<Said> {
+    /// Gives everything in order, but for an unfinished line that still waits, and for what comes after the task's
+    /// first `most` displays. `due` says whether a line that was begun then has waited enough.
+    pub(super) fn take(&mut self, due: impl FnOnce(Instant) -> bool, most: u32) -> Vec<Said> {
         let mut said = std::mem::take(&mut self.said);
-        self.held = 0;
-        let waits = !self.done;
+        let mut shown = self.shown;
+        let waits_for_others = |one: &Said| {
+            shown += u32::from(one.is_display());
+            one.is_display() && shown > most
+        };
+        self.said = match said.iter().position(waits_for_others) {
+            Some(at) => said.split_off(at),
+            None => Vec::new(),
+        };
+        self.shown += u32::try_from(said.iter().filter(|one| one.is_display()).count()).unwrap_or(u32::MAX);
+        if self.said.is_empty() {
+            self.display_since = None;
+        }
+        self.held = self.said.iter().map(Said::size).sum();
         if let Some(Said::Text(last)) = said.last_mut()
-            && waits
+            && !self.done
+            && self.said.is_empty()
             && last.text.len() - last.line <= MOST_TOGETHER
             && last.since.is_some_and(|since| !due(since))
         {
@@ -128,7 +179,7 @@ impl Voice {
 
 impl Text {
     pub(super) fn new(name: StreamName) -> Self {
-        Text { name, text: String::new(), rewrites: false, line: 0, since: None }
+        Text { name, text: String::new(), rewrites: false, redrawn: false, line: 0, since: None }
     }
 
     /// Appends what was written; `returned` is the carriage return that came before, or the one
@@ -156,6 +207,7 @@ impl Text {
         if let Some(newline) = text.rfind('\n') {
             self.line = begin + newline + 1;
             self.since = None;
+            self.redrawn = false;
         }
         if self.line < self.text.len() {
             self.since.get_or_insert(now);
@@ -167,14 +219,22 @@ impl Text {
     fn take_line_back(&mut self) {
         self.text.truncate(self.line);
         self.rewrites |= self.line == 0;
+        self.redrawn = true;
     }
 
     /// Takes off the unfinished line.
-    fn split_line(&mut self) -> Text {
+    pub(super) fn split_line(&mut self) -> Text {
         let text = self.text.split_off(self.line);
         // Where whole lines go before it, this one continues nothing.
         let rewrites = self.rewrites && self.line == 0;
-        Text { name: self.name, text, rewrites, line: 0, since: self.since }
+        let redrawn = std::mem::take(&mut self.redrawn);
+        Text { name: self.name, text, rewrites, redrawn, line: 0, since: self.since }
+    }
+
+    /// What stands behind its first `end` bytes, which end in a newline or are all there is.
+    pub(super) fn behind(mut self, end: usize) -> Text {
+        self.text.drain(..end);
+        Text { rewrites: false, line: self.line.saturating_sub(end), ..self }
     }
 }
 
@@ -185,5 +245,7 @@ pub(super) fn size(piece: &Piece) -> usize {
             content.len() + metadata.len() + buffers.iter().map(|buffer| buffer.len()).sum::<usize>()
         }
         Piece::Result { content, .. } => content.len(),
+        Piece::Placed { text, .. } => text.len(),
+        Piece::Emptied { .. } | Piece::Label { .. } => 0,
     }
 }

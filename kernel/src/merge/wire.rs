@@ -128,7 +128,7 @@ impl Block {
 }
 
 /// Whether there is more than one line.
-fn lines_after_first(text: &str) -> bool {
+pub(super) fn lines_after_first(text: &str) -> bool {
     text.find('\n').is_some_and(|newline| newline + 1 < text.len())
 }
 

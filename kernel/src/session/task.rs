@@ -8,6 +8,7 @@ use fabric::message::report::{Event, Outcome, Raised};
 use fabric::message::task::TaskId;
 use fabric::message::{Json, Rank};
 use magics::Signal;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Desk;
@@ -18,7 +19,7 @@ use super::progress::Progress;
 use super::stats::Stats;
 use super::watch::{Seen, Watch};
 use crate::cluster::listed;
-use crate::merge::{Gather, Merge, Piece};
+use crate::merge::{Gather, Merge, Piece, is_ours};
 
 /// The signal that raises `KeyboardInterrupt`.
 const INTERRUPT: i32 = 2;
@@ -69,6 +70,8 @@ impl TaskRun {
         parent: Json,
         now: Instant,
     ) -> Self {
+        let header: Value = serde_json::from_slice(&parent).unwrap_or_default();
+        let name = format!("{}.{task}", header["msg_id"].as_str().unwrap_or_default());
         // What nobody waits for is not shown: the record of it is.
         let streams = plan.stream && plan.block;
         let gathers = plan.block && (!plan.stream || plan.group.is_some());
@@ -79,7 +82,7 @@ impl TaskRun {
             single,
             merge: streams.then(|| match plan.collapse {
                 true => Merge::collapsed(targets, now),
-                false => Merge::new(targets, now),
+                false => Merge::new(targets, now).named(name),
             }),
             gather: gathers.then(|| Gather::new(plan.group.unwrap_or_default(), plan.collapse)),
             progress: progress.and_then(|after| Progress::new(targets, after, now)),
@@ -351,10 +354,24 @@ impl TaskRun {
         for piece in pieces {
             match piece {
                 Piece::Stream { name, text } => desk.stream(name.as_str(), &text, &self.parent),
+                Piece::Placed { rank, id, update, text } => {
+                    let kind = if update { "update_display_data" } else { "display_data" };
+                    self.show_place(kind, rank, &id, &json!({"text/plain": text}), desk);
+                }
+                Piece::Emptied { rank, id, labelled } => {
+                    if labelled {
+                        self.show_place("update_display_data", rank, &label_of(&id), &json!({}), desk);
+                    }
+                    self.show_place("update_display_data", rank, &id, &json!({}), desk);
+                }
+                Piece::Label { rank, id } => {
+                    let data = json!({"text/plain": format!("[output:{rank}]")});
+                    self.show_place("update_display_data", rank, &label_of(&id), &data, desk);
+                }
                 Piece::Result { ranks, count, content } => self.show_result(&ranks, count, &content, desk),
                 Piece::Publish { ranks, msg_type, content, metadata, buffers } => {
                     if msg_type == "display_data" {
-                        self.show_label(&ranks, desk);
+                        self.show_label(&ranks, display_id(&content).as_deref(), desk);
                     }
                     let mut message = desk.composer.iopub(&msg_type, &self.parent, &Value::Null);
                     let content = self.with_parent(&msg_type, content);
@@ -386,7 +403,7 @@ impl TaskRun {
         let mut content: Value = serde_json::from_slice(content).unwrap_or_default();
         let rich = content["data"].as_object().is_some_and(|data| data.len() > 1);
         if rich {
-            self.show_label(ranks, desk);
+            self.show_label(ranks, None, desk);
         }
         if let Some(text) = content["data"]["text/plain"].as_str() {
             let gap = if text.contains('\n') && !text.starts_with('\n') { "\n" } else { "" };
@@ -397,9 +414,22 @@ impl TaskRun {
         self.display(ranks, &content, desk);
     }
 
-    fn show_label(&self, ranks: &[Rank], desk: &mut Desk) {
-        let label = json!({"data": {"text/plain": format!("[output:{}]", listed(ranks))}, "metadata": {}});
-        self.display(ranks, &label, desk);
+    /// The line before what is richer than text. Where the display has a name, its label has one too.
+    fn show_label(&self, ranks: &[Rank], of: Option<&str>, desk: &mut Desk) {
+        let data = json!({"text/plain": format!("[output:{}]", listed(ranks))});
+        match (of, ranks) {
+            (Some(id), [rank]) => self.show_place("display_data", *rank, &label_of(id), &data, desk),
+            _ => self.display(ranks, &json!({"data": data, "metadata": {}}), desk),
+        }
+    }
+
+    /// A display that can be changed, or its new state.
+    fn show_place(&self, kind: &str, rank: Rank, id: &str, data: &Value, desk: &mut Desk) {
+        let id = id_of_engine(id, rank, desk.composer.session());
+        let content = json!({"data": data, "metadata": {}, "transient": {"display_id": id}});
+        let mut message = desk.composer.iopub(kind, &self.parent, &content);
+        message.metadata = with_engine(&message.metadata, &[rank]);
+        desk.send(message);
     }
 
     fn display(&self, ranks: &[Rank], content: &Value, desk: &mut Desk) {
@@ -411,19 +441,34 @@ impl TaskRun {
 
 /// Every engine has its own displays, whatever names its code has given them.
 fn of_engine(content: Json, ranks: &[Rank], session: &str) -> Json {
-    const NAME: &[u8] = b"\"display_id\"";
-    let [rank] = ranks else { return content };
-    if !content.windows(NAME.len()).any(|part| part == NAME) {
+    let ([rank], Some(id)) = (ranks, display_id(&content)) else { return content };
+    if is_ours(&id) {
         return content;
     }
     let Ok(mut parsed) = serde_json::from_slice::<Value>(&content) else { return content };
-    match parsed["transient"]["display_id"].as_str() {
-        Some(id) => {
-            parsed["transient"]["display_id"] = json!(format!("{session}-{rank}-{id}"));
-            Json::from(parsed.to_string().into_bytes())
-        }
-        None => content,
+    parsed["transient"]["display_id"] = json!(id_of_engine(&id, *rank, session));
+    Json::from(parsed.to_string().into_bytes())
+}
+
+/// A display's name on an engine, as a name in the whole notebook.
+fn id_of_engine(id: &str, rank: Rank, session: &str) -> String {
+    if is_ours(id) { id.to_owned() } else { format!("{session}-{rank}-{id}") }
+}
+
+fn label_of(id: &str) -> String {
+    format!("{id}-label")
+}
+
+fn display_id(content: &Json) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Content {
+        transient: Transient,
     }
+    #[derive(Deserialize)]
+    struct Transient {
+        display_id: String,
+    }
+    serde_json::from_slice::<Content>(content).ok().map(|content| content.transient.display_id)
 }
 
 /// A message's metadata, which says where it came from.
