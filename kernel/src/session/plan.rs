@@ -61,7 +61,15 @@ impl Plan {
     /// What an engine does for a widget, whose output is shown as it comes whatever cells do with theirs.
     pub(super) fn of_callback(sets: &Sets) -> Self {
         let plan = Plan::of(Px::default(), sets, true);
-        Plan { stream: true, collapse: false, progress_after: None, timeout: None, ..plan }
+        Plan {
+            stream: true,
+            block: true,
+            group: None,
+            collapse: false,
+            progress_after: None,
+            timeout: None,
+            ..plan
+        }
     }
 
     /// How a result that is there is shown again.
