@@ -102,9 +102,11 @@ class Notebook:
         assert spec is not None, f"the kernel `{KERNEL}` is not installed: run `make`"
         spec.argv = [*spec.argv, "-n", str(engines), *arguments]
         self.environment = {**os.environ, **(environment or {})}
+        # Where the kernel's own streams go, as `subprocess.Popen` takes them.
+        self.streams: dict[str, Any] = {}
 
     def __enter__(self) -> Notebook:
-        self.manager.start_kernel(env=self.environment)
+        self.manager.start_kernel(env=self.environment, **self.streams)
         self.client = self.manager.client()
         self.client.start_channels()
         try:

@@ -6,8 +6,10 @@ import hashlib
 import hmac
 import json
 import os
+import resource
 import socket
 import struct
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,16 +22,37 @@ from notebook import Notebook
 PORTS = ("shell", "control", "stdin", "iopub", "hb")
 ROUTERS = ("shell", "control", "stdin")
 
-# A ZMTP 3.0 greeting, and a READY command of a DEALER.
+# A ZMTP 3.0 greeting.
 GREETING = b"\xff" + b"\0" * 8 + b"\x7f" + b"\3\0" + b"NULL".ljust(20, b"\0") + b"\0" * 32
-READY = b"\4\x26\5READY\x0bSocket-Type\0\0\0\6DEALER\x08Identity\0\0\0\0"
+PEERS = {"iopub": b"SUB", "hb": b"REQ"}
+
+
+def ready(port: str) -> bytes:
+    """Return the READY command of a socket that a port talks to."""
+    kind = PEERS.get(port, b"DEALER")
+    body = b"\5READY\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind + b"\x08Identity\0\0\0\0"
+    return bytes([4, len(body)]) + body
+
+
+def frame(data: bytes, *, more: bool) -> bytes:
+    """Return a frame as it is on the wire."""
+    return struct.pack(">BQ", 2 | more, len(data)) + data
 
 
 @pytest.fixture(scope="module")
-def nb() -> Iterator[Notebook]:
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the kernel's warnings are."""
+    return tmp_path_factory.mktemp("hostile") / "log"
+
+
+@pytest.fixture(scope="module")
+def nb(log: Path) -> Iterator[Notebook]:
     """A kernel without engines."""
-    with Notebook(engines=1, arguments=["--engines", "lazy"]) as notebook:
-        yield notebook
+    notebook = Notebook(engines=1, arguments=["--engines", "lazy"])
+    with log.open("wb") as file:
+        notebook.streams = {"stderr": file}
+        with notebook:
+            yield notebook
 
 
 def address(nb: Notebook, port: str) -> tuple[str, int]:
@@ -70,20 +93,41 @@ def test_what_is_not_zeromq(nb: Notebook, port: str) -> None:
     for cut in (1, 10, 11, 12, 33, 63):
         throw(nb, port, GREETING[:cut])
     throw(nb, port, GREETING[:12] + b"CURVE".ljust(20, b"\0") + b"\0" * 32)
-    throw(nb, port, GREETING, READY[:9])
+    throw(nb, port, GREETING, ready(port)[:9])
     throw(nb, port, GREETING, os.urandom(1000))
     is_well(nb)
 
 
+def test_the_handshake_of_these_tests_is_one(nb: Notebook) -> None:
+    """What follows it below is read as frames, and not refused for the handshake."""
+    *parts, last = signed(nb, header(), b"{}", b"{}", b"{}")
+    with socket.create_connection(address(nb, "shell"), timeout=10) as connection:
+        connection.sendall(GREETING + ready("shell"))
+        connection.sendall(b"".join(frame(part, more=True) for part in parts) + frame(last, more=False))
+        answer = b""
+        while b"kernel_info_reply" not in answer:
+            piece = connection.recv(65536)
+            assert piece, "it hung up"
+            answer += piece
+
+
 @pytest.mark.parametrize("port", PORTS)
-def test_frames_that_are_cut_or_of_absurd_size(nb: Notebook, port: str) -> None:
-    before = resident(nb)
-    throw(nb, port, GREETING, READY, b"\1\x09<IDS")
-    throw(nb, port, GREETING, READY, b"\1\x09<IDS|MSG>", b"\0\xff" + b"x" * 10)
-    for size in (1 << 32, 1 << 40, 1 << 62, (1 << 64) - 1):
-        throw(nb, port, GREETING, READY, b"\2" + struct.pack(">Q", size) + b"x" * 1000)
+def test_frames_that_are_cut_or_of_absurd_size(nb: Notebook, log: Path, port: str) -> None:
+    before, logged = resident(nb), log.read_text().count("does not speak ZMTP")
+    throw(nb, port, GREETING, ready(port), b"\1\x09<IDS")
+    throw(nb, port, GREETING, ready(port), b"\1\x09<IDS|MSG>", b"\0\xff" + b"x" * 10)
+    sizes = [1 << 29, 1 << 31, 1 << 32, 1 << 40, 1 << 62, (1 << 63) - 1, (1 << 64) - 1]
+    # A message's only frame, one of many, a command; after the handshake, in it, and in the greeting's place.
+    for flags in (2, 3, 6):
+        for size in sizes:
+            absurd = struct.pack(">BQ", flags, size) + b"x" * 1000
+            throw(nb, port, GREETING, ready(port), absurd)
+            throw(nb, port, GREETING, absurd)
+            throw(nb, port, absurd)
+    throw(nb, port, GREETING, ready(port), frame(b"", more=True) * 100_000)
     is_well(nb)
     assert resident(nb) - before < 64 << 20, "memory is taken for what arrived, not for what was announced"
+    assert log.read_text().count("does not speak ZMTP") > logged, "it is logged"
 
 
 def sign(nb: Notebook, *parts: bytes) -> bytes:
@@ -132,7 +176,7 @@ def messages(nb: Notebook) -> list[Sequence[bytes]]:
 
 
 @pytest.mark.parametrize("port", ROUTERS)
-def test_messages_that_are_none(nb: Notebook, port: str) -> None:
+def test_messages_that_are_none(nb: Notebook, log: Path, port: str) -> None:
     ip, number = address(nb, port)
     with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
         dealer.linger = 1000
@@ -142,10 +186,13 @@ def test_messages_that_are_none(nb: Notebook, port: str) -> None:
                 dealer.send_multipart(message)
         is_well(nb)
         assert not dealer.poll(200), "nothing of this is answered"
+    words = log.read_text()
+    for reason in ("without the delimiter", "of the 5 parts", "signature is wrong", "is not a JSON object"):
+        assert reason in words, "it is logged"
 
 
 @pytest.mark.parametrize("port", ("shell", "control"))
-def test_a_message_counts_once(nb: Notebook, port: str) -> None:
+def test_a_message_counts_once(nb: Notebook, log: Path, port: str) -> None:
     ip, number = address(nb, port)
     message = signed(nb, header(), b"{}", b"{}", b"{}")
     with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
@@ -157,6 +204,7 @@ def test_a_message_counts_once(nb: Notebook, port: str) -> None:
         dealer.send_multipart(message)
         assert not dealer.poll(300), "a replayed message is refused"
     is_well(nb)
+    assert "replay refused" in log.read_text()
 
 
 def test_contents_that_are_not_what_was_asked_for(nb: Notebook) -> None:
@@ -192,15 +240,23 @@ def test_contents_that_are_not_what_was_asked_for(nb: Notebook) -> None:
     is_well(nb)
 
 
-def test_nothing_of_it_stays_in_memory(nb: Notebook) -> None:
+@pytest.mark.parametrize("kind", ["wrong signature", "replayed", "no object"])
+def test_nothing_of_it_stays_in_memory(nb: Notebook, kind: str) -> None:
     ip, number = address(nb, "shell")
+    big = json.dumps({"code": "x" * 50_000}).encode()
+    once = signed(nb, header(msg_type="nothing_request"), b"{}", b"{}", big)
+    kinds = {
+        "wrong signature": lambda: [b"<IDS|MSG>", b"wrong", b"x" * 50_000, b"{}", b"{}", b"{}"],
+        "replayed": lambda: once,
+        "no object": lambda: signed(nb, header(), b"{}", b"{}", json.dumps(["x" * 50_000]).encode()),
+    }
 
     def flood() -> None:
         with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
             dealer.linger = 10_000
             dealer.connect(f"tcp://{ip}:{number}")
             for _ in range(2000):
-                dealer.send_multipart([b"<IDS|MSG>", b"wrong", b"x" * 50_000, b"{}", b"{}", b"{}"])
+                dealer.send_multipart(kinds[kind]())
         is_well(nb)
 
     flood()
@@ -208,3 +264,49 @@ def test_nothing_of_it_stays_in_memory(nb: Notebook) -> None:
     flood()
     flood()
     assert resident(nb) - before < 32 << 20
+
+
+def descriptors(nb: Notebook) -> int:
+    """Return how many descriptors the kernel has open."""
+    return len(os.listdir(f"/proc/{nb.pid}/fd"))
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_nothing_of_a_connection_stays(nb: Notebook, port: str) -> None:
+    def flood() -> None:
+        for _ in range(150):
+            throw(nb, port, GREETING[:20])
+            throw(nb, port, os.urandom(64))
+            throw(nb, port, GREETING, ready(port), frame(b"x" * 10_000, more=False))
+            throw(nb, port, GREETING, ready(port), frame(b"x" * 10_000, more=True), b"\2" + b"\x7f" * 8)
+        is_well(nb)
+
+    flood()
+    before, files = resident(nb), descriptors(nb)
+    flood()
+    flood()
+    assert resident(nb) - before < 16 << 20
+    deadline = time.monotonic() + 20
+    while descriptors(nb) > files + 5:
+        assert time.monotonic() < deadline, "the connections are closed"
+        is_well(nb)
+
+
+def test_more_connections_than_there_are_descriptors(nb: Notebook) -> None:
+    """Those that are there go on, and when the others have left there is room again."""
+    soft, hard = resource.prlimit(nb.pid, resource.RLIMIT_NOFILE)
+    room = descriptors(nb) + 20
+    resource.prlimit(nb.pid, resource.RLIMIT_NOFILE, (room, hard))
+    crowd = [socket.create_connection(address(nb, "shell"), timeout=5) for _ in range(50)]
+    try:
+        is_well(nb)
+    finally:
+        for connection in crowd:
+            connection.close()
+        resource.prlimit(nb.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+        ip, number = address(nb, "shell")
+        dealer.connect(f"tcp://{ip}:{number}")
+        dealer.send_multipart(signed(nb, header(), b"{}", b"{}", b"{}"))
+        assert dealer.poll(20_000), "a new client is let in"
+    is_well(nb)

@@ -5,6 +5,8 @@
 //! a slow subscriber (an XPUB's would, for all of them). What waits for subscribers is counted by the
 //! [`Backlog`], to which the producers of output keep.
 
+mod strangers;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,12 +115,13 @@ impl Sockets {
 /// Echoes what it receives.
 async fn heartbeat(endpoint: &str) -> anyhow::Result<()> {
     let mut socket = RepSocket::new();
+    strangers::watch("hb", &mut socket);
     bind(&mut socket, endpoint).await?;
     tokio::spawn(async move {
         loop {
             match socket.recv().await {
                 Ok(beat) => drop(socket.send(beat).await),
-                Err(error) => after(&error).await,
+                Err(error) => strangers::after("hb", &error).await,
             }
         }
     });
@@ -130,7 +133,14 @@ async fn router(
     file: &ConnectionFile,
     events: Sender<Event>,
 ) -> anyhow::Result<Sender<Message>> {
+    let port = match channel {
+        Channel::Shell => "shell",
+        Channel::Control => "control",
+        Channel::Stdin => "stdin",
+        Channel::Iopub => "iopub",
+    };
     let mut socket = RouterSocket::new();
+    strangers::watch(port, &mut socket);
     bind(&mut socket, &file.endpoint(channel)).await?;
     let (sending, mut receiving) = socket.split();
     let mut signer = Signer::new(&file.key);
@@ -143,9 +153,9 @@ async fn router(
                             break;
                         }
                     }
-                    Err(refused) => tracing::warn!(?channel, "{refused}"),
+                    Err(refused) => tracing::warn!(port, "{refused}"),
                 },
-                Err(error) => after(&error).await,
+                Err(error) => strangers::after(port, &error).await,
             }
         }
     });
@@ -183,9 +193,13 @@ async fn publisher(
             tokio::select! {
                 biased;
                 Some(event) = arrivals.next() => {
-                    if matches!(event, SocketEvent::Accepted(..)) {
-                        tokio::time::sleep(WELCOME_DELAY).await;
-                        publisher.send(welcome(&composer)).await;
+                    match event {
+                        SocketEvent::Accepted(..) => {
+                            tokio::time::sleep(WELCOME_DELAY).await;
+                            publisher.send(welcome(&composer)).await;
+                        }
+                        SocketEvent::AcceptFailed(error) => strangers::note("iopub", &error),
+                        _ => {}
                     }
                 }
                 message = queue.recv() => match message {
@@ -251,10 +265,4 @@ async fn bind_impatiently(socket: &mut impl Socket, endpoint: &str) -> anyhow::R
 
 fn frames(signer: &Signer, message: Message) -> Option<ZmqMessage> {
     ZmqMessage::try_from(signer.encode(message)).ok()
-}
-
-/// An error of `recv` concerns one peer. The pause keeps a persistent one from spinning.
-async fn after(error: &zeromq::ZmqError) {
-    tracing::debug!("a client's connection failed: {error}");
-    tokio::time::sleep(Duration::from_millis(10)).await;
 }

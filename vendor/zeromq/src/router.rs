@@ -193,8 +193,10 @@ impl SocketRecv for RouterRecvHalf {
                     return Ok(message);
                 }
                 Some((_peer_id, Ok(_))) => {}
-                Some((peer_id, Err(_e))) => {
+                Some((peer_id, Err(error))) => {
                     self.inner.backend.peer_disconnected(&peer_id);
+                    // PATCHED: returned, so that it can be logged.
+                    return Err(error.into());
                 }
                 None => {
                     return Err(ZmqError::NoMessage);

@@ -9,6 +9,15 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use std::convert::TryFrom;
 
+/// PATCHED: the most bytes of one message, over all its frames. Anybody who can connect may announce more.
+const MAX_MESSAGE: usize = 1 << 30;
+
+/// PATCHED: what a frame costs besides its bytes, so that empty ones are bounded too.
+const FRAME_OVERHEAD: usize = 64;
+
+/// PATCHED: the most memory that is taken for bytes that have only been announced.
+const MAX_AHEAD: usize = 1 << 20;
+
 #[derive(Debug, Clone, Copy)]
 struct Frame {
     command: bool,
@@ -32,6 +41,8 @@ pub struct ZmqCodec {
     // This allows to encapsulate its processing inside codec and not expose
     // internal details to higher levels
     buffered_message: Option<ZmqMessage>,
+    // PATCHED: what the frames of the message so far take, the one that is awaited included.
+    message_size: usize,
     max_read_chunk_size: usize,
 }
 
@@ -45,6 +56,7 @@ impl ZmqCodec {
             state: DecoderState::Greeting,
             waiting_for: 64, // len of the greeting frame
             buffered_message: None,
+            message_size: 0,
             max_read_chunk_size: options.read_buffer_max_size,
         }
     }
@@ -82,7 +94,9 @@ impl Decoder for ZmqCodec {
                 } else {
                     self.waiting_for
                 };
-                src.reserve(reserve_to - src.len());
+                // PATCHED: as much again as has arrived, so that a large frame is moved a few times only.
+                let ahead = src.len().max(MAX_AHEAD);
+                src.reserve((reserve_to - src.len()).min(ahead));
                 return Ok(None);
             }
             match self.state {
@@ -123,6 +137,16 @@ impl Decoder for ZmqCodec {
                     } else {
                         usize::from(src.get_u8())
                     };
+                    // PATCHED
+                    self.message_size = self
+                        .message_size
+                        .saturating_add(frame_len)
+                        .saturating_add(FRAME_OVERHEAD);
+                    if self.message_size > MAX_MESSAGE {
+                        return Err(CodecError::Decode(
+                            "a message of more than a gigabyte was announced",
+                        ));
+                    }
                     self.state = DecoderState::Frame(frame);
                     self.waiting_for = frame_len;
                 }
@@ -130,6 +154,12 @@ impl Decoder for ZmqCodec {
                     let data = src.split_to(self.waiting_for);
                     self.state = DecoderState::FrameHeader;
                     self.waiting_for = 1;
+                    // PATCHED: a command is no part of the message around it.
+                    if frame.command {
+                        self.message_size -= data.len() + FRAME_OVERHEAD;
+                    } else if !frame.more {
+                        self.message_size = 0;
+                    }
                     if frame.command {
                         return Ok(Some(Message::Command(ZmqCommand::try_from(data.freeze())?)));
                     }
