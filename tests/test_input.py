@@ -53,6 +53,9 @@ def test_a_waiting_input_can_be_interrupted(nb: Notebook) -> None:
     nb.manager.interrupt_kernel()
     cell = nb.collect(request, timeout=20)
     assert cell.reply["content"]["ename"] == "KeyboardInterrupt"
+    assert "KeyboardInterrupt: Interrupted by user" in cell.error
+    frames = [line for line in cell.error.splitlines() if line.startswith(("File ", "Cell "))]
+    assert len(frames) == 1 and frames[0].startswith("Cell In["), "the user's line alone"
     # An answer that comes too late is for nobody: the next question gets its own.
     nb.client.input("late")
     cell, _ = converse(nb, "input('next? ')", "mine")

@@ -16,6 +16,9 @@ from IPython.core.interactiveshell import InteractiveShell
 #: In what files our own frames are.
 OURS = "parallel_python/"
 
+#: What `input` is of, between the user's call and us.
+ABOVE_US = "ipykernel/kernelbase.py"
+
 #: Where we wait, and what we pickle with.
 BELOW_US = ("threading.py", "concurrent/futures/_base.py", "pickle.py", "queue.py", "asyncio/base_events.py")
 
@@ -37,12 +40,14 @@ def hide_our_frames(shell: InteractiveShell) -> None:
 
 
 def without_ours(trace: TracebackType | None) -> TracebackType | None:
-    """Return a traceback without our frames and what they called in the standard library."""
+    """Return a traceback without our frames, what they called in the standard library, and ipykernel's way to us."""
     whole = trace
     frames: list[TracebackType] = []
     inside = False
     while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
+        file = _file(trace)
+        while file.startswith(OURS) and frames and _file(frames[-1]).endswith(ABOVE_US):
+            frames.pop()
         inside = file.startswith(OURS) or (inside and file.endswith(BELOW_US))
         if not inside:
             frames.append(trace)
@@ -51,3 +56,7 @@ def without_ours(trace: TracebackType | None) -> TracebackType | None:
     for frame in reversed(frames):
         shown = TracebackType(shown, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
     return whole if shown is None else shown
+
+
+def _file(trace: TracebackType) -> str:
+    return trace.tb_frame.f_code.co_filename
