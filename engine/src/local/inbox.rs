@@ -14,6 +14,8 @@ use rustix::event::{EventfdFlags, eventfd};
 pub(super) enum Item {
     /// A client's message; `in_turn` says whether the main shell's next request waits for it.
     Message { message: Message, msg_id: String, in_turn: bool },
+    /// A control request that was answered already.
+    Answered(Message),
     /// A shell message of which Python must find out whose it is.
     Astray { message: Message, msg_id: String },
     /// A cell that ran on the engines.
@@ -102,6 +104,7 @@ impl Inbox {
             Some(Item::Astray { message, msg_id }) => {
                 ("astray", parts(py, &message)?, msg_id).into_pyobject(py)?.into_any()
             }
+            Some(Item::Answered(message)) => ("answered", parts(py, &message)?).into_pyobject(py)?.into_any(),
             Some(Item::Record { code, count }) => ("record", code, count).into_pyobject(py)?.into_any(),
             Some(Item::Bind { name, variable, show, parent, count }) => {
                 let parent = PyBytes::new(py, &parent);

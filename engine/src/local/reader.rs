@@ -73,6 +73,7 @@ impl Routes {
         match message {
             ToLocal::Setup { .. } => {}
             ToLocal::Message(message) => self.deliver(message),
+            ToLocal::Answered(message) => self.main.push(Item::Answered(message)),
             ToLocal::Interrupt => self.interrupt.deliver(),
             ToLocal::Record { code, count } => self.main.push(Item::Record { code, count }),
             ToLocal::Client(told) => self.client.push(told),

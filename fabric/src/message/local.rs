@@ -71,6 +71,8 @@ pub enum ToLocal {
     },
     /// A client's message on shell or control, or its answer on stdin.
     Message(Message),
+    /// A control request that the kernel has answered by itself: the last one, for `get_parent("control")`.
+    Answered(Message),
     /// Raise `KeyboardInterrupt` in what runs.
     Interrupt,
     /// A cell that ran on the engines: keep it in the history and count it.

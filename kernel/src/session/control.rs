@@ -19,10 +19,12 @@ impl Session {
     pub(super) fn control(&mut self, incoming: Incoming, now: Instant) {
         match incoming.header.msg_type.as_str() {
             "kernel_info_request" | "interrupt_request" | "shutdown_request" => {
+                self.answered = Some(incoming.message.clone());
                 let request = Request::open(incoming, &self.desk.composer, &mut self.desk.effects);
                 self.answer(request, now);
             }
             _ => {
+                self.answered = None;
                 self.asides.push_back(incoming);
                 self.next_aside();
             }
@@ -35,6 +37,15 @@ impl Session {
         let open = self.relayed.values().any(Request::is_on_control);
         if let Some(incoming) = (!open).then(|| self.asides.pop_front()).flatten() {
             self.relay_beside(incoming);
+        }
+    }
+
+    /// Tells the local process of the last control request that it has not seen: along with a cell, which alone can
+    /// ask for it (`get_parent("control")`), and not while it has another one.
+    pub(super) fn tell_of_control(&mut self) {
+        let open = self.relayed.values().any(Request::is_on_control);
+        if let Some(message) = (!open).then(|| self.answered.take()).flatten() {
+            self.tell_local(ToLocal::Answered(message));
         }
     }
 

@@ -216,6 +216,8 @@ pub struct Session {
     current: Current,
     /// Control requests that wait for the one that the local process answers.
     asides: VecDeque<Incoming>,
+    /// The last control request, if the kernel answered it and the local process does not know of it.
+    answered: Option<Message>,
     /// Requests that the local process answers beside the current one, by `msg_id`.
     relayed: HashMap<String, Request>,
     runs: Vec<Run>,
@@ -266,6 +268,7 @@ impl Session {
             queue: VecDeque::new(),
             current: Current::Idle,
             asides: VecDeque::new(),
+            answered: None,
             relayed: HashMap::new(),
             runs: Vec::new(),
             background: Vec::new(),

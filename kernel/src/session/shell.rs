@@ -143,6 +143,7 @@ impl Session {
             self.publish_error(&content, request.parent().clone());
             return request.finish(&content, &self.desk.composer, &mut self.desk.effects);
         }
+        self.tell_of_control();
         self.tell_local(ToLocal::Message(request.message().clone()));
         self.current = Current::Local { request, stop_on_error };
     }

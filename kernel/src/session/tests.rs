@@ -468,6 +468,21 @@ fn control_requests_for_python_are_answered_one_after_the_other() {
     assert_eq!(play.said(), ["debug_reply ok", "idle", "busy"]);
 }
 
+#[test]
+fn python_learns_of_the_last_control_request_along_with_a_cell() {
+    let mut play = Play::new(0);
+    play.request(Channel::Control, "kernel_info_request", json!({}));
+    let last = play.request(Channel::Control, "interrupt_request", json!({}));
+    assert_eq!(play.told_local(), [], "nobody has asked for it");
+    let cell = play.cell("1");
+    let told = play.told_local();
+    let [ToLocal::Answered(request), ToLocal::Message(_)] = &told[..] else { panic!("{told:?}") };
+    assert!(String::from_utf8_lossy(&request.header).contains(&last));
+    play.finished(&cell, 2, false);
+    play.cell("2");
+    assert!(matches!(play.told_local()[..], [ToLocal::Message(_)]), "once");
+}
+
 impl Play {
     /// The local process is up, and nothing has happened since.
     fn fresh() -> Self {

@@ -200,6 +200,9 @@ class LocalApp(IPKernelApp):
             match item:
                 case ("message", parts, msg_id, in_turn):
                     self.kernel.serve(Request(parts, msg_id, in_turn=in_turn), self._context)
+                case ("answered", parts):
+                    message = self.session.deserialize(parts)
+                    self.kernel.set_parent(parts[0], message, channel="control")
                 case ("record", code, count):
                     record(self.kernel.shell, code, count)
                 case ("bind", name, variable, show, _, count):
