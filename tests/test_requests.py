@@ -61,6 +61,16 @@ def test_control_answers_while_python_holds_the_gil(nb: Notebook) -> None:
     assert nb.ok("1+1").results == ["2"]
 
 
+def test_a_cell_sees_the_last_control_request(nb: Notebook) -> None:
+    """Whoever answered it: the kernel by itself, or Python."""
+    code = "_p = get_ipython().kernel.get_parent('control')['header']; _p['msg_type'], _p['msg_id']"
+    for kind in ("kernel_info_request", "usage_request", "interrupt_request", "kernel_info_request"):
+        ids = [nb.client.session.msg(kind)["header"]["msg_id"] for _ in range(2)]
+        for msg_id in ids:
+            ask(nb, kind, msg_id=msg_id)
+        assert nb.ok(code).results == [repr((kind, ids[-1]))]
+
+
 def test_usage(nb: Notebook) -> None:
     usage = ask(nb, "usage_request")
     assert usage["kernel_memory"] > 0 and usage["pid"] > 0
