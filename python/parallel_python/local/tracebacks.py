@@ -40,7 +40,7 @@ def hide_our_frames(shell: InteractiveShell) -> None:
 
 
 def without_ours(trace: TracebackType | None) -> TracebackType | None:
-    """Return a traceback without our frames, what they called in the standard library, and ipykernel's way to us."""
+    """Return a traceback without our frames, the standard library's below and ipykernel's above them."""
     whole = trace
     frames: list[TracebackType] = []
     inside = False
