@@ -156,7 +156,12 @@ where
                         };
                         (make_framed(raw_socket, Arc::clone(&options)), Endpoint::Ipc(peer_addr))
                     }).map_err(|err| err.into());
+                    let failed = maybe_accepted.is_err();
                     async_rt::task::spawn(cback(maybe_accepted));
+                    // PATCHED: without descriptors it would fail again at once, for ever.
+                    if failed {
+                        async_rt::task::sleep(super::ACCEPT_PAUSE).await;
+                    }
                 },
                 _ = stop_callback => {
                     log::debug!("Accept task received stop signal. {:?}", listener_addr);

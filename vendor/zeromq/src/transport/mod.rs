@@ -10,6 +10,9 @@ use crate::endpoint::Endpoint;
 use crate::task_handle::TaskHandle;
 use crate::ZmqResult;
 
+/// PATCHED: how long to wait after a connection could not be accepted.
+pub(crate) const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// An already-bound transport listener that a `ZeroMQ` socket can adopt.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -110,7 +110,12 @@ where
                             )
                         })
                         .map_err(|err| err.into());
+                    let failed = maybe_accepted.is_err();
                     async_rt::task::spawn(cback(maybe_accepted));
+                    // PATCHED: without descriptors it would fail again at once, for ever.
+                    if failed {
+                        async_rt::task::sleep(super::ACCEPT_PAUSE).await;
+                    }
                 }
                 _ = stop_callback => {
                     break
