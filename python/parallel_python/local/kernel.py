@@ -244,8 +244,8 @@ class LocalKernel(IPythonKernel):
         link = self.session.link
         link.discard_input()
         content = json_clean({"prompt": prompt, "password": password})
-        self.session.send(self.stdin_socket, "input_request", content, parent, ident=ident)
         try:
+            self.session.send(self.stdin_socket, "input_request", content, parent, ident=ident)
             parts = link.wait_input()
         except KeyboardInterrupt:
             # From here, so that the traceback ends at the user's call.
