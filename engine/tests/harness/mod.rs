@@ -286,6 +286,11 @@ impl Engines {
         let mut ran: BTreeMap<Rank, Ran> = ranks.iter().map(|rank| (*rank, Ran::default())).collect();
         while ran.values().any(|ran| !ran.done) {
             let (rank, report) = self.report(deadline);
+            if let Event::Ask { question, .. } = report.event {
+                // As the kernel says it where the frontend allows no questions.
+                let answer = Err("nobody can be asked".to_owned());
+                self.tell(rank, &ToWorker::Input { question, answer });
+            }
             if report.task == task {
                 ran.entry(rank).or_default().add(report.event);
             }
