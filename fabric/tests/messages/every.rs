@@ -46,6 +46,7 @@ messages! {
     lifeline Door;
     lifeline FromWorker;
     lifeline ToWorker;
+    lifeline Question;
     lifeline Status;
     lifeline FromSupervisor;
     lifeline ToSupervisor;
