@@ -27,6 +27,16 @@ pub(crate) fn hand_on(fd: &OwnedFd) -> io::Result<RawFd> {
     Ok(fd.as_raw_fd())
 }
 
+/// Faults end the process from here on, as they do in a `python`. Rust's own handlers look for overflows of its
+/// threads' stacks and take every other fault for one that comes again at once: so they swallow a fault that
+/// somebody sent with `kill`, and the one that faulthandler hands on.
+fn restore_faults() {
+    for fault in [libc::SIGSEGV, libc::SIGBUS] {
+        // SAFETY: sets the disposition that every program starts with; no other thread exists.
+        unsafe { libc::signal(fault, libc::SIG_DFL) };
+    }
+}
+
 /// Opens libpython for everybody, then the engine library, and runs Python's `main`: its exit code.
 pub(crate) fn python_main(
     libpython: &Path,
@@ -40,6 +50,7 @@ pub(crate) fn python_main(
         unsafe { Library::open(Some(path), RTLD_NOW | scope) }
             .with_context(|| format!("cannot load `{}`", path.display()))
     };
+    restore_faults();
     // Extension modules resolve Python's symbols from the global scope, as they do in a `python`.
     std::mem::forget(open(libpython, RTLD_GLOBAL)?);
     let engine = std::mem::ManuallyDrop::new(open(library, RTLD_LOCAL)?);

@@ -166,7 +166,9 @@ impl Cluster {
                 self.phase = Phase::Off;
                 out.notices.push(Notice::Phase);
             }
-            Phase::Launching { .. } | Phase::Up => self.fail(reason.to_owned(), out),
+            Phase::Launching { .. } | Phase::Up => {
+                self.fail(format!("{reason}\n`%engines restart` starts fresh engines"), out);
+            }
             Phase::Off | Phase::Failed { .. } => {}
         }
     }
