@@ -11,7 +11,12 @@ import pytest
 
 from notebook import Notebook, lines
 
-WORLD = "from mpi4py import MPI\nimport os, signal, numpy as np\ncomm = MPI.COMM_WORLD\nrank, size = comm.rank, comm.size\n"
+WORLD = """\
+from mpi4py import MPI
+import os, signal, numpy as np
+comm = MPI.COMM_WORLD
+rank, size = comm.rank, comm.size
+"""
 WHEEL = Path(__file__).parent.parent / "build" / "mpi"
 
 
