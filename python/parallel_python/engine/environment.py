@@ -33,7 +33,8 @@ def prepare(engine: Engine) -> None:
     # The working directory, as in a notebook's own Python.
     if "" not in sys.path:
         sys.path.insert(0, "")
-    os.register_at_fork(after_in_child=lambda: after_fork(engine))
+    # What C's library still holds was printed before the child prints anything.
+    os.register_at_fork(before=engine.flush, after_in_child=lambda: after_fork(engine))
 
 
 def strip_launch() -> None:

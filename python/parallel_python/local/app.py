@@ -103,7 +103,8 @@ class LocalApp(IPKernelApp):
         self._keep_log_apart()
         sys.stdout = OutStream(self.session, self.iopub_thread, "stdout")
         sys.stderr = OutStream(self.session, self.iopub_thread, "stderr")
-        os.register_at_fork(after_in_child=self.link.after_fork)
+        # What C's library still holds was printed before the child prints anything.
+        os.register_at_fork(before=self.link.drain, after_in_child=self.link.after_fork)
         self.displayhook = import_item(str(self.displayhook_class))(self.session, self.iopub_socket)
         sys.displayhook = self.displayhook
         self.patch_io()
