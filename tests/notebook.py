@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from jupyter_client.manager import KernelManager
 
+ROOT = Path(__file__).resolve().parent.parent
 KERNEL = "parallel-python"
 ENGINES = "application/vnd.parallel-python.engines+json"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -73,6 +75,14 @@ class Cell:
     def results(self) -> list[str]:
         """The plain text of displays and results, without colours."""
         return [ANSI.sub("", data["text/plain"]) for data in self.displays if "text/plain" in data]
+
+
+def mpiexec_of(family: str) -> Path:
+    """The mpiexec that `tools/build` built the plugin of this family (`mpich`, `openmpi`) with."""
+    mpiexec = ROOT / "build" / "mpi" / family / "bin" / "mpiexec"
+    if not mpiexec.exists():
+        pytest.skip(f"this build has no {family} of its own")
+    return mpiexec
 
 
 class Notebook:
@@ -163,6 +173,18 @@ class Notebook:
         assert cell.status == "error", f"{code!r} did not fail: {cell.stdout}"
         assert cell.reply["content"]["ename"], "an error has a name"
         return cell
+
+    def converse(self, code: str, *answers: str) -> tuple[Cell, list[tuple[str, bool]]]:
+        """Run a cell and answer what it asks; return the cell and the questions: prompt, if secret."""
+        request = self.send(code, allow_stdin=True)
+        asked = []
+        for answer in answers:
+            message = self.client.get_stdin_msg(timeout=20)
+            assert message["msg_type"] == "input_request"
+            assert message["parent_header"]["msg_id"] == request
+            asked.append((message["content"]["prompt"], message["content"]["password"]))
+            self.client.input(answer)
+        return self.collect(request, code), asked
 
     def interrupt_when(self, code: str, text: str, timeout: float = 60) -> Cell:
         """Run a cell and interrupt it when ``text`` has appeared on its standard output."""

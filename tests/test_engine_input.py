@@ -8,25 +8,11 @@ from typing import Any
 
 import pytest
 
-from notebook import ANSI, Cell, Notebook, lines
-
-
-def converse(nb: Notebook, code: str, *answers: str) -> tuple[Cell, list[tuple[str, bool]]]:
-    """Run a cell and answer what it asks; return the cell and the questions."""
-    request = nb.send(code, allow_stdin=True)
-    asked = []
-    for answer in answers:
-        message = nb.client.get_stdin_msg(timeout=20)
-        assert message["msg_type"] == "input_request"
-        assert message["parent_header"]["msg_id"] == request
-        asked.append((message["content"]["prompt"], message["content"]["password"]))
-        nb.client.input(answer)
-    return nb.collect(request, code), asked
+from notebook import ANSI, Notebook, lines
 
 
 def test_one_engine_asks_and_is_named(nb: Notebook) -> None:
-    cell, asked = converse(
-        nb,
+    cell, asked = nb.converse(
         "%%px -t 2\nimport getpass\nprint('before', end='')\n"
         "print((input('name? '), getpass.getpass('word? ')))",
         "Ada",
@@ -37,8 +23,7 @@ def test_one_engine_asks_and_is_named(nb: Notebook) -> None:
 
 
 def test_engines_that_ask_at_once_are_served_in_their_order(nb: Notebook) -> None:
-    cell, asked = converse(
-        nb,
+    cell, asked = nb.converse(
         "%%px\nfirst = input('first? ')\nsecond = input('second? ')\nprint(first, second)",
         *"abcdefgh",
     )
@@ -66,7 +51,7 @@ def test_what_was_printed_stands_above_the_question(nb: Notebook) -> None:
 
 
 def test_running_code_that_calls_a_magic_can_ask_through_it(nb: Notebook) -> None:
-    cell, asked = converse(nb, "for word in 'ab':\n    %px print(input('next? '))", *"01234567")
+    cell, asked = nb.converse("for word in 'ab':\n    %px print(input('next? '))", *"01234567")
     asked_ranks = [prompt for prompt, _ in asked]
     assert (
         sorted(asked_ranks[:4]) == sorted(asked_ranks[4:]) == [f"[stdin:{rank}] next? " for rank in range(4)]
@@ -94,26 +79,26 @@ def test_a_waiting_question_can_be_interrupted(nb: Notebook) -> None:
     assert "KeyboardInterrupt" in cell.error
     # An answer that comes too late is for nobody: the next question gets its own.
     nb.client.input("late")
-    cell, _ = converse(nb, "%%px -t 3\nprint(input('next? '))", "mine")
+    cell, _ = nb.converse("%%px -t 3\nprint(input('next? '))", "mine")
     assert cell.stdout == lines("mine", [3])
 
 
 def test_an_end_of_file_is_an_eof_error(nb: Notebook) -> None:
-    cell, _ = converse(nb, "%%px -t 0\ninput()", "\x04")
+    cell, _ = nb.converse("%%px -t 0\ninput()", "\x04")
     assert cell.reply["content"]["ename"] == "EOFError"
 
 
 def test_the_debugger_looks_into_an_error(nb: Notebook) -> None:
     nb.fails("%%px -t 0\ndef f(depth):\n    return depth / 0\nf(3)")
-    cell, asked = converse(nb, "%%px -t 0\n%debug", "p depth + 39", "q")
+    cell, asked = nb.converse("%%px -t 0\n%debug", "p depth + 39", "q")
     assert "42" in ANSI.sub("", cell.stdout)
     assert [prompt.strip() for prompt, _ in asked] == ["[stdin:0] ipdb>"] * 2
 
 
 @pytest.mark.parametrize("stop", ["import pdb; pdb.set_trace()", "breakpoint()"])
 def test_the_debugger_stops_in_the_middle(nb: Notebook, stop: str) -> None:
-    cell, asked = converse(
-        nb, f"%%px -t 1\ndef g(x):\n    {stop}\n    return 'went on'\nprint(g(5))", "p x * 2", "c"
+    cell, asked = nb.converse(
+        f"%%px -t 1\ndef g(x):\n    {stop}\n    return 'went on'\nprint(g(5))", "p x * 2", "c"
     )
     assert "10" in cell.stdout and "went on" in cell.stdout
     assert all(prompt.startswith("[stdin:1] ") for prompt, _ in asked)
@@ -128,5 +113,5 @@ def test_an_engine_that_dies_leaves_its_question(nb: Notebook) -> None:
     cell = nb.collect(request, timeout=20)
     assert "engine 0" in cell.error and "SIGKILL" in cell.error
     nb.ok("%engines restart", timeout=120)
-    cell, _ = converse(nb, "%%px -t 0\nprint(input('next? '))", "mine")
+    cell, _ = nb.converse("%%px -t 0\nprint(input('next? '))", "mine")
     assert cell.stdout == lines("mine", [0])

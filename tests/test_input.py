@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-from notebook import ANSI, Cell, Notebook
-
-
-def converse(nb: Notebook, code: str, *answers: str) -> tuple[Cell, list[tuple[str, bool]]]:
-    """Run a cell and answer what it asks; return the cell and the questions."""
-    request = nb.send(code, allow_stdin=True)
-    asked = []
-    for answer in answers:
-        message = nb.client.get_stdin_msg(timeout=20)
-        assert message["msg_type"] == "input_request"
-        assert message["parent_header"]["msg_id"] == request
-        asked.append((message["content"]["prompt"], message["content"]["password"]))
-        nb.client.input(answer)
-    return nb.collect(request, code), asked
+from notebook import ANSI, Notebook
 
 
 def test_input_and_getpass(nb: Notebook) -> None:
-    cell, asked = converse(
-        nb, "import getpass\n(input('name? '), getpass.getpass('word? '))", "Ada", "secret"
-    )
+    cell, asked = nb.converse("import getpass\n(input('name? '), getpass.getpass('word? '))", "Ada", "secret")
     assert cell.results == ["('Ada', 'secret')"]
     assert asked == [("name? ", False), ("word? ", True)]
 
 
 def test_the_debugger_reads_commands(nb: Notebook) -> None:
     nb.fails("def f(depth):\n    return depth / 0\nf(3)")
-    cell, asked = converse(nb, "%debug", "p depth + 39", "q")
+    cell, asked = nb.converse("%debug", "p depth + 39", "q")
     assert "42" in ANSI.sub("", cell.stdout)
     assert [prompt.strip() for prompt, _ in asked] == ["ipdb>", "ipdb>"]
-    cell, _ = converse(
-        nb, "def g(x):\n    import pdb; pdb.set_trace()\n    return 'went on'\nprint(g(5))", "p x * 2", "c"
+    cell, _ = nb.converse(
+        "def g(x):\n    import pdb; pdb.set_trace()\n    return 'went on'\nprint(g(5))", "p x * 2", "c"
     )
     assert "10" in cell.stdout and "went on" in cell.stdout
 
 
 def test_an_end_of_file_is_an_eof_error(nb: Notebook) -> None:
-    cell, _ = converse(nb, "input()", "\x04")
+    cell, _ = nb.converse("input()", "\x04")
     assert cell.reply["content"]["ename"] == "EOFError"
 
 
@@ -58,5 +43,5 @@ def test_a_waiting_input_can_be_interrupted(nb: Notebook) -> None:
     assert len(frames) == 1 and frames[0].startswith("Cell In["), "the user's line alone"
     # An answer that comes too late is for nobody: the next question gets its own.
     nb.client.input("late")
-    cell, _ = converse(nb, "input('next? ')", "mine")
+    cell, _ = nb.converse("input('next? ')", "mine")
     assert cell.results == ["'mine'"]

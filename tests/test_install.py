@@ -14,9 +14,8 @@ import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 
-from notebook import Notebook, wait_until_gone
+from notebook import ROOT, Notebook, wait_until_gone
 
-ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "build" / "bin" / "parallel-python"
 
 

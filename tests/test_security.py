@@ -102,27 +102,13 @@ def test_no_process_carries_the_key_where_others_can_see_it(nb: Notebook) -> Non
 
 
 def test_sockets_over_ipc_are_the_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PARALLEL_PYTHON_ENGINES", "1")
     monkeypatch.chdir(tmp_path)
     manager = KernelManager(kernel_name=KERNEL, transport="ipc", ip="k")
-    manager.start_kernel()
-    client = manager.client()
-    client.start_channels()
-    try:
-        client.wait_for_ready(timeout=60)
+    with Notebook.of(manager, engines=1) as nb:
         sockets = [path for path in tmp_path.iterdir() if path.is_socket()]
         assert len(sockets) == 5
         assert {stat.S_IMODE(path.stat().st_mode) & 0o077 for path in sockets} == {0}
         # What cells make is subject to the user's own mask.
         mask = os.umask(0o022)
         os.umask(mask)
-        shown: list[str] = []
-        client.execute_interactive(
-            "import os; print(os.umask(0))",
-            timeout=60,
-            output_hook=lambda m: shown.append(m["content"].get("text", "")),
-        )
-        assert "".join(shown).strip() == str(mask)
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel()
+        assert nb.ok("import os; print(os.umask(0))").stdout.strip() == str(mask)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import runpy
-from pathlib import Path
 
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
+from notebook import ROOT
+
 # The package imports what only an engine has; this module needs none of it.
-SOURCE = runpy.run_path(str(Path(__file__).parent.parent / "python/parallel_python/engine/source.py"))
+SOURCE = runpy.run_path(str(ROOT / "python/parallel_python/engine/source.py"))
 SparingTransformer, may_await = SOURCE["SparingTransformer"], SOURCE["may_await"]
 
 CELLS = [

@@ -12,28 +12,15 @@ from pathlib import Path
 import pytest
 from jupyter_client.manager import KernelManager
 
-from notebook import KERNEL, Notebook
+from notebook import KERNEL, Notebook, mpiexec_of
 
 
 def test_ipc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PARALLEL_PYTHON_ENGINES", "1")
     # A socket's path may have 107 bytes.
     monkeypatch.chdir(tmp_path)
     manager = KernelManager(kernel_name=KERNEL, transport="ipc", ip="k")
-    manager.start_kernel()
-    client = manager.client()
-    client.start_channels()
-    try:
-        client.wait_for_ready(timeout=60)
-        shown: list[str] = []
-        reply = client.execute_interactive(
-            "print(6 * 7)", timeout=60, output_hook=lambda m: shown.append(m["content"].get("text", ""))
-        )
-        assert reply["content"]["status"] == "ok"
-        assert "42\n" in "".join(shown)
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel()
+    with Notebook.of(manager, engines=1) as nb:
+        assert nb.ok("print(6 * 7)").stdout == "42\n"
 
 
 def test_two_kernels_side_by_side() -> None:
@@ -68,9 +55,9 @@ def read_only_home(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("family", ["mpich", "openmpi"])
 def test_without_shared_memory(family: str) -> None:
     """Open MPI does without; MPICH does not, which is one sentence."""
-    mpiexec = Path(__file__).parent.parent / "build" / "mpi" / family / "bin" / "mpiexec"
-    if not mpiexec.exists() or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
-        pytest.skip(f"no {family} of the build's own, or no namespaces")
+    mpiexec = mpiexec_of(family)
+    if subprocess.run(["unshare", "-m", "true"], check=False).returncode:
+        pytest.skip("namespaces are not allowed")
     manager = KernelManager(kernel_name=KERNEL)
     hide = 'mount -t tmpfs -o ro none /dev/shm && exec "$@"'
     spec = manager.kernel_spec
