@@ -102,13 +102,7 @@ fn send(
         Ok(vigil) => vigil,
         Err(code) => return code,
     };
-    let Some(length) = length(count, datatype).filter(|length| *length <= COPIED) else { return whole() };
-    let mut copy = SPARE.take();
-    copy.clear();
-    if length > 0 {
-        // SAFETY: the caller's buffer holds so many bytes, one after the other, by `length`.
-        copy.extend_from_slice(unsafe { std::slice::from_raw_parts(buffer.cast(), length) });
-    }
+    let Some(copy) = copy_of(buffer, count, datatype) else { return whole() };
     // SAFETY: a constant.
     let mut request = unsafe { ffi::RSMPI_REQUEST_NULL };
     let code = post(copy.as_ptr().cast(), &mut request);
@@ -124,6 +118,18 @@ fn send(
             stop.raise(comm)
         }
     }
+}
+
+/// A copy of what is to be sent, if it is small enough.
+fn copy_of(buffer: *const c_void, count: i64, datatype: ffi::MPI_Datatype) -> Option<Vec<u8>> {
+    let length = length(count, datatype).filter(|length| *length <= COPIED)?;
+    let mut copy = SPARE.take();
+    copy.clear();
+    if length > 0 {
+        // SAFETY: the caller's buffer holds so many bytes, one after the other, by `length`.
+        copy.extend_from_slice(unsafe { std::slice::from_raw_parts(buffer.cast(), length) });
+    }
+    Some(copy)
 }
 
 /// Waits for a send whose buffer is ours.
@@ -282,17 +288,8 @@ fn exchange(
     if code != SUCCESS {
         return code;
     }
-    let length = length(count, datatype).filter(|length| *length <= COPIED);
-    let mut copy = SPARE.take();
-    copy.clear();
-    let buffer = match length {
-        Some(length @ 1..) => {
-            // SAFETY: the caller's buffer holds so many bytes, by `length`.
-            copy.extend_from_slice(unsafe { std::slice::from_raw_parts(input.cast(), length) });
-            copy.as_ptr().cast()
-        }
-        _ => input,
-    };
+    let copy = copy_of(input, count, datatype);
+    let buffer = copy.as_ref().map_or(input, |copy| copy.as_ptr().cast());
     let code = post(buffer, &mut sending);
     if code != SUCCESS {
         let _ = cancel(&mut receiving, status, Stop::Lost);
@@ -312,10 +309,10 @@ fn exchange(
             }
         };
         if code != SUCCESS || (sent != 0 && arrived != 0) {
-            SPARE.set(copy);
+            SPARE.set(copy.unwrap_or_default());
             return code;
         }
-        let Some(stop) = vigil.pause(sent != 0 || length.is_some()) else { continue };
+        let Some(stop) = vigil.pause(sent != 0 || copy.is_some()) else { continue };
         if arrived == 0
             && let Some(code) = cancel(&mut receiving, status, stop)
             && (sent != 0 || code != SUCCESS)
