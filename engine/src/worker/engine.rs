@@ -231,8 +231,7 @@ impl Engine {
         pickle: &Bound<'_, PyBytes>,
         buffers: Vec<Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let payload = payload::from_python(pickle, buffers)?;
-        self.hand_over(py, &payload);
+        let payload = self.hand_over(py, pickle, buffers)?;
         self.report(py, Event::Value { payload })
     }
 
@@ -243,8 +242,7 @@ impl Engine {
         pickle: &Bound<'_, PyBytes>,
         buffers: Vec<Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let payload = payload::from_python(pickle, buffers)?;
-        self.hand_over(py, &payload);
+        let payload = self.hand_over(py, pickle, buffers)?;
         self.report(py, Event::Data { payload })
     }
 
@@ -415,11 +413,19 @@ impl Engine {
         None
     }
 
-    /// A forked child's memory files are copies: the kernel does not know of them.
-    fn hand_over(&self, py: Python<'_>, payload: &Payload) {
+    /// A value as it travels, its large buffers handed to the kernel.
+    fn hand_over(
+        &self,
+        py: Python<'_>,
+        pickle: &Bound<'_, PyBytes>,
+        buffers: Vec<Bound<'_, PyAny>>,
+    ) -> PyResult<Payload> {
+        let payload = payload::from_python(pickle, buffers)?;
+        // A forked child's memory files are copies: the kernel does not know of them.
         if !self.is_fork() {
-            py.detach(|| self.link.hand_over(payload));
+            py.detach(|| self.link.hand_over(&payload));
         }
+        Ok(payload)
     }
 
     /// Reports an event of the task that runs, or that ran last, after what was written before it.
