@@ -190,6 +190,32 @@ def test_a_link_refers_to_the_programs_where_they_are(tmp_path: Path) -> None:
     assert (site / "bin/parallel-python").exists()
 
 
+def test_a_plain_python_of_the_prefix_imports_the_package(tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    before = files(venv)
+    said = ok("install", "--prefix", venv)
+    assert "`import parallel_python` works in" in said
+    code = (
+        "import parallel_python, ipyparallel; print(parallel_python is ipyparallel, parallel_python.Client)"
+    )
+    plain = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    ran = subprocess.run(
+        [venv / "bin/python3", "-c", code], env=plain, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ran.stdout == "True <class 'parallel_python.client.client.Client'>\n", ran.stderr
+    folder = ok("python-path", program=venv / "bin/parallel-python").strip()
+    assert folder == str(venv / "lib/parallel-python/current/python")
+    plain["PYTHONPATH"] = folder
+    elsewhere = subprocess.run(
+        [sys.executable, "-S", "-c", code], env=plain, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert elsewhere.stdout.startswith("True"), elsewhere.stderr
+    ok("uninstall", "--prefix", venv)
+    assert files(venv) == before
+    assert run("python-path").returncode == 1, "what was not installed has no such folder"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed who may not write there")
 def test_a_place_that_cannot_be_written_to_says_what_to_do(tmp_path: Path) -> None:
     command = [str(PROGRAM), "install", "--prefix", "/usr/local/nobodys"]

@@ -26,6 +26,8 @@ pub enum Command {
     Install(InstallOptions),
     /// Remove what `install` made.
     Uninstall(UninstallOptions),
+    /// Print the folder that makes a plain Python import the package, for PYTHONPATH.
+    PythonPath,
     /// Check this machine, and say what to do about what is wrong.
     Doctor(DoctorOptions),
 }

@@ -48,6 +48,7 @@ pub fn run(command: cli::Command) -> anyhow::Result<ExitCode> {
         cli::Command::Engines(options) => return command::engines::run(options),
         cli::Command::Install(options) => command::install::run(&options)?,
         cli::Command::Uninstall(options) => command::uninstall::run(&options)?,
+        cli::Command::PythonPath => println!("{}", installation::packages()?.display()),
         cli::Command::Doctor(options) => return runtime()?.block_on(command::doctor::run(&options)),
     }
     Ok(ExitCode::SUCCESS)

@@ -60,11 +60,17 @@ class EmbeddedFinder:
         return found
 
 
+def install() -> None:
+    """Have the package be imported from the engine library."""
+    if not any(isinstance(finder, EmbeddedFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, EmbeddedFinder())
+
+
 def main() -> None:
     """Install the finder and run the role named in ``sys.argv[1]`` with its options as a dict."""
     role, *words = sys.argv[1:]
     sys.argv[:] = [""]
-    sys.meta_path.insert(0, EmbeddedFinder())
+    install()
     import_module("parallel_python._aliases").install()
     options = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}
     roles = {"local": "parallel_python.local", "worker": "parallel_python.engine"}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from parallel_python.client import link
+from parallel_python.client import connecting, link
 from parallel_python.client.client import Client
 from twin import Twin
 
@@ -12,11 +12,11 @@ from twin import Twin
 @pytest.fixture
 def twin() -> Iterator[Twin]:
     """Four engines that are namespaces and threads."""
-    before, twin = link._conversation, Twin(4)
-    link._conversation = link.Conversation(twin)
+    twin = Twin(4)
+    connecting._conversations[None] = link.Conversation(twin)
     yield twin
     twin.end()
-    link._conversation = before
+    del connecting._conversations[None]
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 //! A link of its own to a set of engines: for scripts, tests and other notebooks of the same user.
 //!
-//! **Invariant**: both ends are of one build, or nothing else is said; the end of the socket ends the inbox.
+//! **Invariant**: both ends are of one user and of one build, or nothing else is said; the end of the socket ends the inbox.
 
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -18,6 +18,11 @@ use crate::threads;
 pub(super) fn connect(path: &Path) -> anyhow::Result<(Post, Arc<Inbox>)> {
     let mut socket = UnixStream::connect(path)
         .with_context(|| format!("no engines are to be had at `{}`", path.display()))?;
+    let peer = rustix::net::sockopt::socket_peercred(&socket)?;
+    // What it tells is unpickled: another user's would be code of theirs.
+    if peer.uid != rustix::process::geteuid() {
+        bail!("`{}` belongs to another user", path.display());
+    }
     frame::write(&mut socket, &ClientHello { build: BUILD.to_owned(), pid: std::process::id() })?;
     let mut frames = Frames::default();
     let hello: ClientHello = frames.read(&mut socket)?.context("the engines' core closed the link")?;

@@ -53,6 +53,9 @@ struct StartOptions {
     /// The command that starts MPI programs, with arguments if it needs some.
     #[arg(long, value_name = "CMD ARGS", env = "PARALLEL_PYTHON_MPIEXEC")]
     mpiexec: Option<String>,
+    /// End when standard input does: with the process that started it, however that ends.
+    #[arg(long, conflicts_with = "daemonize")]
+    owned: bool,
     /// Be the process that `--daemonize` leaves.
     #[arg(long, hide = true)]
     detached: bool,
@@ -95,6 +98,7 @@ fn start_engines(options: StartOptions) -> anyhow::Result<()> {
         profile: options.profile,
         python: options.python.unwrap_or_else(|| PathBuf::from("python3")),
         mpiexec: crate::cli::words(options.mpiexec.as_deref()),
+        owned: options.owned,
         size: options.count.unwrap_or_else(|| crate::machine::Capacity::now().engines()),
     };
     let said = move |phase: &Phase, living: usize| {

@@ -73,6 +73,13 @@ fn report(place: &Place, installed: &Installed) {
         Some(command) => println!("command     {} (`doctor` checks this machine)", command.display()),
         None => println!("command     {}", installed.programs.join("parallel-python").display()),
     }
+    match &installed.packages {
+        (_, true) => println!(
+            "package     `import parallel_python` works in {}",
+            place.prefix.join("bin/python3").display()
+        ),
+        (folder, false) => println!("package     {}  for PYTHONPATH", folder.display()),
+    }
     let environment = place.prefix.join("bin/python3").exists() || place.prefix.starts_with("/usr");
     if !environment && place.kernels.starts_with(&place.prefix) && !place.prefix.ends_with(".local") {
         let path = place.prefix.join("share/jupyter");

@@ -3,7 +3,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::clients::{Connected, Door};
 use super::engines::{Engines, Settings};
@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) mpiexec: Option<Vec<String>>,
     /// How many engines.
     pub(crate) size: u32,
+    /// Whether it ends with whoever holds the other end of its standard input.
+    pub(crate) owned: bool,
 }
 
 /// Runs a set of engines until it is told to end. `said` is called with each phase of theirs.
@@ -56,11 +58,12 @@ pub(crate) async fn serve(plan: Plan, mut said: impl FnMut(&Phase, usize)) -> an
         engines: plan.size,
     };
     let _registered = registry::register(&entry)?;
+    let mut gone = std::pin::pin!(owner_gone(plan.owned));
     let (mut connected, mut engines, mut files) =
         (Connected::default(), Engines::default(), Files::default());
     let mut hub = Hub::new(&uuid::Uuid::new_v4().to_string(), Instant::now(), started);
     let mut effects = hub.begin(Instant::now());
-    let mut was_up = false;
+    let (mut was_up, mut ended) = (false, false);
     loop {
         for effect in effects.drain(..) {
             match effect {
@@ -82,6 +85,10 @@ pub(crate) async fn serve(plan: Plan, mut said: impl FnMut(&Phase, usize)) -> an
         let input = tokio::select! {
             Some(input) = waiting.recv() => Some(input),
             _ = signals.next() => Some(Input::Event(session::Event::Terminated)),
+            () = &mut gone, if !ended => {
+                ended = true;
+                Some(Input::Event(session::Event::Terminated))
+            }
             () = until(deadline) => None,
         };
         let now = Instant::now();
@@ -121,4 +128,19 @@ pub(crate) async fn serve(plan: Plan, mut said: impl FnMut(&Phase, usize)) -> an
             None => hub.tick(now),
         };
     }
+}
+
+/// Returns at the end of standard input, where that is the owner's; else never.
+async fn owner_gone(owned: bool) {
+    if owned {
+        let (tell, told) = oneshot::channel();
+        let watch = move || {
+            drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+            let _: Result<(), ()> = tell.send(());
+        };
+        if std::thread::Builder::new().name("owner".to_owned()).spawn(watch).is_ok() && told.await.is_ok() {
+            return;
+        }
+    }
+    std::future::pending().await
 }

@@ -6,6 +6,7 @@
 //!  PREFIX/lib/parallel-python/current ──────┼─► 0.1.0-0123456789ab  the program files: `programs`
 //!  …/kernels/NAME/bin ──────────────────────┘
 //!  …/kernels/NAME/{kernel.json, start.py, logos}                    what Jupyter reads: `spec`
+//!  PREFIX/lib/python3.x/site-packages/parallel-python.pth           what a plain Python reads: `entry`
 //! ```
 //!
 //! **Invariants**: a running kernel is not disturbed: every build has a folder of its own, a link is moved from
@@ -14,6 +15,7 @@
 //!
 //! **Boundary**: links are relative where they can be, so that a prefix may be moved or packed.
 
+mod entry;
 mod files;
 mod place;
 mod programs;
@@ -41,6 +43,8 @@ pub(crate) struct Installed {
     pub programs: PathBuf,
     /// The command for a terminal; `None` where something else has its name.
     pub command: Option<PathBuf>,
+    /// The folder from which a plain Python imports the package, and whether the prefix's own Python does.
+    pub packages: (PathBuf, bool),
     /// Whether anything had to be done.
     pub changed: bool,
 }
@@ -74,7 +78,14 @@ pub(crate) fn install(place: &Place, spec: &Spec, link: bool) -> anyhow::Result<
         changed |= files::link_to(command, &folder.join("parallel-python"), &place.prefix)?;
     }
     changed |= spec.write(&spec_folder, &folder, &place.prefix)?;
-    Ok(Installed { spec: spec_folder, programs: folder, command, changed })
+    let entry = if link { None } else { entry::write(&place.prefix)? };
+    if let Some((path, fresh)) = &entry {
+        changed |= fresh;
+        held.record.entry = Some(place.relative(path));
+        held.save()?;
+    }
+    let packages = (folder.join(programs::ENTRY), entry.is_some());
+    Ok(Installed { spec: spec_folder, programs: folder, command, packages, changed })
 }
 
 /// Removes the kernel `name` from `place`, and the program files with the last one. Returns what was left because
@@ -104,9 +115,27 @@ pub(crate) fn uninstall(place: &Place, name: &str) -> anyhow::Result<Vec<PathBuf
         if held.record.command {
             files::unlink(&place.commands().join("parallel-python"), "lib/parallel-python/")?;
         }
+        if let Some(entry) = held.record.entry.take() {
+            files::remove(&place.prefix.join(entry))?;
+        }
         left.extend(held.remove_all(CURRENT)?);
     }
     Ok(left)
+}
+
+/// The folder from which a plain Python imports the package of this build.
+///
+/// # Errors
+/// When this is not an installed build.
+pub(crate) fn packages() -> anyhow::Result<PathBuf> {
+    let folder = Programs::of_this_process()?.lasting_folder().join(programs::ENTRY);
+    if !folder.is_dir() {
+        bail!(
+            "`{}` is missing: `parallel-python install` makes it, so ask the installed one",
+            folder.display()
+        );
+    }
+    Ok(folder)
 }
 
 /// The programs of an installed kernelspec.

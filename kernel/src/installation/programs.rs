@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -11,6 +12,15 @@ use super::files::cannot;
 
 /// What nothing works without.
 const NEEDED: [&str; 3] = ["parallel-python", "parallel-python-engine", "libparallel_python_engine.so"];
+
+/// The folder that makes a plain Python import the package.
+pub(super) const ENTRY: &str = "python";
+
+/// What is in it; the package itself is in the engine library.
+const ENTRIES: [(&str, &str); 2] = [
+    ("parallel_python", include_str!("../../../python/entry/parallel_python/__init__.py")),
+    ("ipyparallel", include_str!("../../../python/entry/ipyparallel/__init__.py")),
+];
 
 /// How the names of MPI plugins begin.
 const PLUGIN: &str = "libparallel_python_mpi_";
@@ -70,7 +80,8 @@ impl Programs {
     /// What could not be written.
     pub(super) fn place(&self, folder: &Path) -> anyhow::Result<bool> {
         let target = folder.join(&self.build);
-        if self.names.iter().all(|name| same_size(&self.folder.join(name), &target.join(name))) {
+        let entries = ENTRIES.iter().all(|(name, _)| entry(&target, name).is_file());
+        if entries && self.names.iter().all(|name| same_size(&self.folder.join(name), &target.join(name))) {
             return Ok(false);
         }
         let make = || {
@@ -79,6 +90,13 @@ impl Programs {
                 let copy = fresh.path().join(name);
                 fs::copy(self.folder.join(name), &copy)?;
                 set_mode(&copy)?;
+            }
+            for (name, text) in ENTRIES {
+                let file = entry(fresh.path(), name);
+                fs::create_dir_all(file.parent().unwrap_or(fresh.path()))?;
+                fs::write(&file, text)?;
+                fs::set_permissions(&file, fs::Permissions::from_mode(0o644))?;
+                file.ancestors().skip(1).take(2).try_for_each(set_mode)?;
             }
             set_mode(fresh.path())?;
             // A folder of this name is one that lost a file: what is left of it gives way.
@@ -96,8 +114,12 @@ fn same_size(one: &Path, other: &Path) -> bool {
     size(one).is_some() && size(one) == size(other)
 }
 
+/// The file that stands for a package.
+fn entry(folder: &Path, name: &str) -> PathBuf {
+    folder.join(ENTRY).join(name).join("__init__.py")
+}
+
 fn set_mode(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))
 }
 
@@ -117,6 +139,7 @@ mod tests {
         assert!(programs.place(target.path()).unwrap());
         assert!(!programs.place(target.path()).unwrap());
         let placed = target.path().join(&programs.build);
+        assert!(entry(&placed, "parallel_python").is_file());
         fs::remove_file(placed.join(NEEDED[0])).unwrap();
         assert!(programs.place(target.path()).unwrap(), "a folder that lost a file is made anew");
         assert_eq!(Programs::in_folder(&placed).unwrap().build, programs.build);

@@ -29,6 +29,8 @@ pub(super) struct Record {
     builds: Vec<String>,
     /// Whether there is a command for terminals.
     pub command: bool,
+    /// The file by which the Python of the prefix finds the package.
+    pub entry: Option<PathBuf>,
     /// Folders that were not there before, each after the one it is in.
     folders: Vec<PathBuf>,
 }

@@ -9,7 +9,8 @@
 file                what it is
 ==================  ==================================================================
 ``client``          `Client`; with ``control`` and ``records`` what it does
-``link``            `Conversation`, the process's one connection, and its thread
+``connecting``      which conversation a client has; ``registry``: sets of engines by name
+``link``            `Conversation`, a connection and its thread; ``clientlink``: what Rust gives it
 ``part``            a task on one engine
 ``submission``      work as it is sent
 ``targets``         which engines are meant

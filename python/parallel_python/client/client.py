@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from parallel_python.client import submission
 from parallel_python.client.asyncresult import AsyncResult, no_limit
+from parallel_python.client.clientlink import Submission
+from parallel_python.client.connecting import connect
 from parallel_python.client.control import Control
-from parallel_python.client.link import Conversation, Submission, connect
+from parallel_python.client.link import Conversation
 from parallel_python.client.metadata import Metadata
 from parallel_python.client.part import Part, Task, split_id
 from parallel_python.client.records import Records
@@ -31,14 +33,18 @@ if TYPE_CHECKING:
 
 
 class Client(Control, Records):
-    """The engines of this notebook.
+    """The engines of this notebook; in a plain Python process, a set of engines of this user.
 
     Parameters
     ----------
-    connection_info : str or dict, optional
-        Accepted and not needed: there is no connection file.
+    connection_info : str or path, optional
+        The file of a set of engines. Others, as ipyparallel has them, are not needed and say nothing.
+    url_file : str, optional
+        The same.
     profile, cluster_id : str, optional
-        Names under which the engines may be known; in a notebook they are the kernel's, whatever the name.
+        The name of the set. In a notebook the engines are the kernel's, whatever the name. Elsewhere they
+        are those of ``parallel-python engines start --profile NAME``, or a notebook's, whose name is its
+        connection file's; without a name the set ``default``, else the only one there is.
     timeout : float
         Seconds to wait for the kernel; engines that are still starting are waited for as long as they start.
     cluster : Cluster, optional
@@ -72,8 +78,10 @@ class Client(Control, Records):
         **extra: Any,
     ) -> None:
         if isinstance(connection_info, str) and "://" in connection_info:
-            raise ValueError(f"{connection_info!r} is a URL: the engines are the notebook's, leave it out")
-        self._conversation: Conversation = connect()
+            raise ValueError(
+                f"{connection_info!r} is a URL, and engines are found by name: `Client(profile=…)`"
+            )
+        self._conversation: Conversation = connect(profile, cluster_id, connection_info or url_file)
         self._closed = False
         self.block = False
         self.debug = debug

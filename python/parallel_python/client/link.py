@@ -1,4 +1,4 @@
-"""`Conversation`: this process's one connection to the kernel that owns the engines.
+"""`Conversation`: a connection to the process that owns the engines, a kernel or a set without a notebook.
 
 ::
 
@@ -21,62 +21,15 @@ import traceback
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import Any
 
+from parallel_python.client.clientlink import ClientLink, Submission
 from parallel_python.client.engines import Engines
 from parallel_python.client.errors import EngineError, KernelError, RemoteError, TaskAborted
 from parallel_python.client.part import Part, Task
 
-Told = tuple[Any, ...]
-Submission = tuple[str, str, Any, tuple[Any, ...]]
-
-
 #: How many submissions can be made again, and how large they may be.
 MOST_REMEMBERED, MOST_BYTES = 256, 64 * 1024
-
-
-class ClientLink(Protocol):
-    """What `_parallel_python.ClientLink` does; see the Rust side for what each call means."""
-
-    def open(self) -> None:
-        """Ask to be told of the engines; start them if they are off."""
-        ...
-
-    def submit(self, submissions: list[Submission]) -> None:
-        """Have work done."""
-        ...
-
-    def recall(self, ask: int, names: list[str]) -> None:
-        """Have everything told of tasks."""
-        ...
-
-    def abort(self, ask: int, names: list[str]) -> None:
-        """Take back what has not begun."""
-        ...
-
-    def interrupt(self, names: list[str]) -> None:
-        """Raise `KeyboardInterrupt` in tasks."""
-        ...
-
-    def signal(self, ask: int, targets: list[int], signal: int) -> None:
-        """Send a signal to engines' processes."""
-        ...
-
-    def engines(self, ask: int, action: str, count: int | None) -> None:
-        """Start, stop or restart them."""
-        ...
-
-    def query(self, ask: int, query: str, targets: list[int]) -> None:
-        """Ask for queues, records or stacks."""
-        ...
-
-    def forget(self, names: list[str], purge: bool) -> None:
-        """Let go of results."""
-        ...
-
-    def next(self) -> list[Told] | None:
-        """Wait for what is told."""
-        ...
 
 
 class Conversation:
@@ -86,10 +39,13 @@ class Conversation:
     ----------
     link : ClientLink
         The connection.
+    restart : str
+        What gives engines again when it has ended.
     """
 
-    def __init__(self, link: ClientLink) -> None:
+    def __init__(self, link: ClientLink, restart: str = "restart the kernel") -> None:
         self.link = link
+        self._restart = restart
         self.engines = Engines()
         self.ended = False
         self.pid = os.getpid()
@@ -160,7 +116,7 @@ class Conversation:
                 "a forked process has no connection to the engines: start it anew, as `spawn` does"
             )
         if self.ended:
-            raise EngineError("the connection to the engines has ended: restart the kernel")
+            raise EngineError(f"the connection to the engines has ended: {self._restart}")
 
     # What follows runs in the thread.
 
@@ -294,7 +250,7 @@ class Conversation:
     def _end(self) -> None:
         """The kernel is gone, and with it everything that was waited for."""
         self.ended = True
-        why = "the connection to the kernel has ended"
+        why = f"the connection to the engines has ended: {self._restart}"
         for name in list(self._tasks):
             self._finish(name, lambda: RemoteError("EngineError", why, "", {}))
         for number in list(self._answers):
@@ -304,39 +260,3 @@ class Conversation:
 
 def _size(submission: Submission) -> int:
     return len(submission[3][1])
-
-
-_conversation: Conversation | None = None
-_connecting = threading.Lock()
-
-
-def connect() -> Conversation:
-    """Return this process's conversation, which begins with the first call.
-
-    Raises
-    ------
-    OSError
-        When this process has no way to any engines.
-    """
-    global _conversation
-    with _connecting:
-        if _conversation is None:
-            _conversation = Conversation(_open_link())
-        _conversation.check()
-        return _conversation
-
-
-def _open_link() -> ClientLink:
-    local = sys.modules.get("parallel_python.local")
-    if local is not None:
-        link: ClientLink = local.link().client()
-        return link
-    if "parallel_python.engine.shell" in sys.modules:
-        raise OSError(
-            "this is an engine, and a Client belongs into the notebook:"
-            " engines talk to each other by MPI (`MPI.COMM_WORLD`)"
-        )
-    raise OSError(
-        "there are no engines for this process: `ipyparallel` of Parallel Python works in a notebook with the"
-        " kernel `Parallel Python (Rust)`"
-    )

@@ -17,7 +17,8 @@ from parallel_python.client.metadata import time_of
 from parallel_python.client.part import Part, Task, split_id
 
 if TYPE_CHECKING:
-    from parallel_python.client.link import Conversation, Submission
+    from parallel_python.client.clientlink import Submission
+    from parallel_python.client.link import Conversation
 
 Record = dict[str, Any]
 

@@ -1,26 +1,24 @@
-"""`Cluster`: engines to be started, resized, restarted and stopped from a notebook.
+"""`Cluster`: engines to be started, resized, restarted and stopped from a notebook or a script.
 
-They are the kernel's own, which may be up already; a cluster that wants another number of them has them
-restarted. Every coroutine has a twin that waits, whose name ends in ``_sync`` and which works inside a
-running event loop too.
+In a notebook they are the kernel's own, which may be up already; a cluster that wants another number of them
+has them restarted. Elsewhere a cluster starts engines of its own. Every coroutine has a twin that waits,
+whose name ends in ``_sync`` and which works inside a running event loop too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
-import threading
 import time
-from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
-from contextvars import copy_context
-from functools import wraps
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
+from parallel_python.client import registry
 from parallel_python.client.client import Client
-from parallel_python.client.link import connect
+from parallel_python.client.connecting import has_own_engines
 from parallel_python.cluster.engineset import Controller, EngineSet, check_launcher
+from parallel_python.cluster.home import home_of
+from parallel_python.cluster.twins import run, with_twins
 
 #: What else ipyparallel's clusters can be told, with its defaults. It is kept, and has nothing to do here.
 OPTIONS: dict[str, Any] = {
@@ -41,24 +39,30 @@ OPTIONS: dict[str, Any] = {
 }
 
 
+@with_twins
 class Cluster:
-    """The notebook's engines.
+    """The notebook's engines; in a plain Python process, engines that are started for it.
 
     Parameters
     ----------
     n : int, optional
         How many; None: as many as the kernel has.
     engines : str, optional
-        ``'mpi'`` or ``'local'``: the kernel's own engines, which are ranks of one MPI world.
+        ``'mpi'`` or ``'local'``: engines on this machine, which are ranks of one MPI world.
     controller : str, optional
         Accepted as `engines`; there is no controller.
     profile, cluster_id : str, optional
-        Names for it.
+        Its name: outside of a notebook ``Client(profile=…, cluster_id=…)`` finds its engines by that.
     **options
-        What else ipyparallel's clusters can be told.
+        What else ipyparallel's clusters can be told. Of these, ``engine_timeout`` and, outside of a notebook,
+        ``shutdown_atexit`` have an effect.
     """
 
     n: int | None
+
+    if TYPE_CHECKING:
+        engine_timeout: float
+        shutdown_atexit: bool
 
     def __init__(
         self,
@@ -90,6 +94,7 @@ class Cluster:
         self.engine_launcher = engines or engine_launcher_class or "mpi"
         for name, value in {**OPTIONS, **options}.items():
             setattr(self, name, value)
+        self._home = home_of(self.profile, self.cluster_id, stays=not self.shutdown_atexit)
         self.engines: dict[str, EngineSet] = {}
         self.controller: Controller | None = None
         self._client: Client | None = None
@@ -135,25 +140,17 @@ class Cluster:
                 "no engines can be added to an MPI world that runs: stop them and start as many as you need"
             )
         self.controller = self.controller or Controller()
-        wanted = n if n is not None else self.n
-        conversation = connect()
-        engines = conversation.engines
-        if engines.phase == "" or engines.phase == "launching":
-            await asyncio.to_thread(_settle)
-        count = len(engines.ids)
-        if engines.phase != "up" or (wanted is not None and wanted != count) or count != len(engines.table):
-            print(f"Starting {'the' if wanted is None else wanted} engines")
-            action = "start" if engines.phase in ("", "off", "failed") else "restart"
-            await asyncio.wrap_future(conversation.ask("engines", action, wanted))
+        await self._home.start(n if n is not None else self.n)
         if n is not None:
             self.n = n
         identifier = engine_set_id or str(int(time.time()))
-        self.engines[identifier] = EngineSet(conversation, identifier)
+        self.engines[identifier] = EngineSet(self._home.conversation(), identifier)
         return identifier
 
     async def connect_client(self, **client_kwargs: Any) -> Client:
         """Return a client of the engines."""
-        return await asyncio.to_thread(Client, cluster=self, **{"profile": self.profile, **client_kwargs})
+        name = {"profile": self.profile, "cluster_id": self.cluster_id}
+        return await asyncio.to_thread(Client, cluster=self, **{**name, **client_kwargs})
 
     async def start_and_connect(self, n: int | None = None, activate: bool = False) -> Client:
         """Have the engines up and return a client of them.
@@ -168,7 +165,7 @@ class Cluster:
         if not self.engines:
             await self.start_cluster(n)
         client = await self.connect_client()
-        waiting = client.wait_for_engines(n or self.n or 1, block=False, timeout=self.engine_timeout)  # type: ignore[attr-defined]
+        waiting = client.wait_for_engines(n or self.n or 1, block=False, timeout=self.engine_timeout)
         assert waiting is not None
         await asyncio.wrap_future(waiting)
         if activate:
@@ -193,18 +190,18 @@ class Cluster:
         """Send a signal to all engines."""
         self._set(engine_set_id)
         number = signal.Signals[signum].value if isinstance(signum, str) else int(signum)
-        conversation = connect()
+        conversation = self._home.conversation()
         await asyncio.wrap_future(conversation.ask("signal", conversation.engines.ids, number))
 
     async def signal_engine(self, engine_id: int, signum: int | str) -> None:
         """Send a signal to one engine."""
         number = signal.Signals[signum].value if isinstance(signum, str) else int(signum)
-        await asyncio.wrap_future(connect().ask("signal", [engine_id], number))
+        await asyncio.wrap_future(self._home.conversation().ask("signal", [engine_id], number))
 
     async def restart_engines(self, engine_set_id: str | None = None) -> None:
         """Start as many new engines in place of the old ones, whose namespaces are lost."""
         self._set(engine_set_id)
-        await asyncio.wrap_future(connect().ask("engines", "restart", None))
+        await asyncio.wrap_future(self._home.conversation().ask("engines", "restart", None))
 
     async def restart_engine(self, engine_id: int) -> None:
         """Refuse: an MPI world restarts as a whole."""
@@ -220,7 +217,7 @@ class Cluster:
             return
         del self.engines[self._set(engine_set_id)]
         print("Stopping the engines")
-        await asyncio.wrap_future(connect().ask("engines", "stop", None))
+        await self._home.stop()
 
     async def stop_engine(self, engine_id: int) -> None:
         """Refuse: an MPI world stops as a whole."""
@@ -240,12 +237,12 @@ class Cluster:
     # Context managers.
 
     def __enter__(self) -> Client:
-        self._client = _run(self.start_and_connect())
+        self._client = run(self.start_and_connect())
         return self._client
 
     def __exit__(self, *_: object) -> None:
         self._leave()
-        _run(self.stop_cluster())
+        run(self.stop_cluster())
 
     async def __aenter__(self) -> Client:
         self._client = await self.start_and_connect()
@@ -267,16 +264,23 @@ class Cluster:
         cls, cluster_file: str | None = None, *, profile: str | None = None, profile_dir: str | None = None,
         cluster_id: str = "", **kwargs: Any,
     ) -> Cluster:  # fmt: skip
-        """Return the cluster that runs: the notebook's engines, whatever its names.
+        """Return a cluster that runs: the notebook's engines, or elsewhere those of a name.
 
         Raises
         ------
         FileNotFoundError
-            When a file is named that is not there.
+            When a file is named that is not there, or no such engines run.
         """
         if cluster_file is not None and not Path(cluster_file).is_file():
             raise FileNotFoundError(cluster_file)
-        return cls.from_dict({"cluster": {"profile": profile, "cluster_id": cluster_id}})
+        if not has_own_engines():
+            try:
+                named = registry.at(cluster_file) if cluster_file is not None else None
+                found = named or registry.find(registry.set_name(profile, cluster_id))
+            except OSError as error:
+                raise FileNotFoundError(str(error)) from None
+            profile, cluster_id = found.profile, ""
+        return cls.from_dict({"cluster": {"profile": profile, "cluster_id": cluster_id}}, **kwargs)
 
     @classmethod
     def from_dict(cls, d: dict[str, Any], **kwargs: Any) -> Cluster:
@@ -285,7 +289,7 @@ class Cluster:
         cluster = cls(profile=told.get("profile"), cluster_id=told.get("cluster_id"), **kwargs)
         cluster.controller = Controller()
         for identifier in d.get("engines", {}).get("sets", ["0"]):
-            cluster.engines[identifier] = EngineSet(connect(), identifier)
+            cluster.engines[identifier] = EngineSet(cluster._home.conversation(), identifier)
         return cluster
 
     def to_dict(self) -> dict[str, Any]:
@@ -304,48 +308,3 @@ class Cluster:
         if self.engines:
             fields.append(f"engine_sets={list(self.engines)}")
         return f"<{type(self).__name__}({', '.join(fields)})>"
-
-    _COROUTINES: ClassVar[tuple[str, ...]] = (
-        "start_cluster", "start_controller", "start_engines", "connect_client", "start_and_connect",
-        "signal_engines", "signal_engine", "restart_engines", "restart_engine", "stop_engines", "stop_engine",
-        "stop_controller", "stop_cluster",
-    )  # fmt: skip
-
-
-def _settle() -> None:
-    """Wait until the engines are up, or are not coming up."""
-    conversation = connect()
-    engines = conversation.engines
-    if engines.phase == "":
-        conversation.link.open()
-    engines.wait(lambda: engines.phase not in ("", "launching"))
-
-
-def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine to its end in a thread of its own, which a running event loop does not hinder."""
-    outcome: Future[Any] = Future()
-
-    def work() -> None:
-        try:
-            outcome.set_result(asyncio.run(coroutine))
-        except BaseException as error:
-            outcome.set_exception(error)
-
-    threading.Thread(target=copy_context().run, args=(work,), name="cluster", daemon=True).start()
-    return outcome.result()
-
-
-def _twin(name: str) -> Callable[..., Any]:
-    coroutine = getattr(Cluster, name)
-
-    @wraps(coroutine)
-    def twin(self: Cluster, *args: Any, **kwargs: Any) -> Any:
-        return _run(coroutine(self, *args, **kwargs))
-
-    twin.__name__ = f"{name}_sync"
-    twin.__doc__ = f"Wait for `{name}`."
-    return twin
-
-
-for _name in Cluster._COROUTINES:
-    setattr(Cluster, f"{_name}_sync", _twin(_name))

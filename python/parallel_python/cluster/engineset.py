@@ -23,14 +23,14 @@ def check_launcher(what: Any) -> str:
     name = what.lower() if isinstance(what, str) else getattr(what, "__name__", str(what))
     if name not in KNOWN:
         raise NotImplementedError(
-            f"there is no launcher {what!r} here: the engines run on this machine, under MPI, started by the"
-            " notebook's kernel. Say `engines='mpi'` or leave it out"
+            f"there is no launcher {what!r} here: the engines run on this machine, under MPI."
+            " Say `engines='mpi'` or leave it out"
         )
     return name
 
 
 class EngineSet:
-    """The kernel's engines, as a cluster's one set of them.
+    """The engines, as a cluster's one set of them.
 
     Parameters
     ----------

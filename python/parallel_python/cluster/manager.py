@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from parallel_python.client import registry
+from parallel_python.client.connecting import has_own_engines
 from parallel_python.cluster.cluster import Cluster
 
 
@@ -23,10 +25,13 @@ class ClusterManager:
         return f"{cluster.profile}:{cluster.cluster_id}"
 
     def load_clusters(self, **options: Any) -> dict[str, Cluster]:
-        """Return all clusters; the notebook's engines are among them."""
-        if not self._clusters:
-            cluster = Cluster.from_file()
-            self._clusters[self._key(cluster)] = cluster
+        """Return all clusters: the notebook's engines, or elsewhere all sets of engines of this user."""
+        names = [None] if has_own_engines() else [entry.profile for entry in registry.entries()]
+        for name in names:
+            if name is None and self._clusters:
+                continue
+            cluster = Cluster.from_file(profile=name)
+            self._clusters.setdefault(self._key(cluster), cluster)
         return self._clusters
 
     def new_cluster(self, **options: Any) -> tuple[str, Cluster]:

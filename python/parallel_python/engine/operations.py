@@ -40,7 +40,10 @@ def run(shell: EngineShell, data: bytes, blobs: Sequence[bytes | bulk.Shared]) -
     data, blobs
         The value in the same form.
     """
-    function, args, kwargs = loads(data, bulk.receive(blobs))
+    try:
+        function, args, kwargs = loads(data, bulk.receive(blobs))
+    except ModuleNotFoundError as error:
+        raise _not_here(error) from None
     if type(function) is str:
         return pack(map_packed(args[0], args[1], args[2], kwargs))
     if REFERENCE in data:
@@ -48,6 +51,15 @@ def run(shell: EngineShell, data: bytes, blobs: Sequence[bytes | bulk.Shared]) -
 
         function, args, kwargs = resolve((function, args, kwargs), shell.user_ns)
     return pack(function(*args, **kwargs))
+
+
+def _not_here(error: ModuleNotFoundError) -> ModuleNotFoundError:
+    return ModuleNotFoundError(
+        f"{error}: what was sent is of a module that engines cannot import. Have them find it,"
+        ' `view.execute("import sys; sys.path.append(…)")`, or send a function of it by value,'
+        " `ipp.interactive(f)`",
+        name=error.name,
+    )
 
 
 def pack(value: Any, what: str = "the result") -> tuple[bytes, list[Any]]:
@@ -118,7 +130,10 @@ def map_packed(
     """Call a function, which is pickled once for all tasks of one map, with the items of sequences."""
     unpacked = _functions.get(token)
     if unpacked is None:
-        unpacked = _functions[token] = loads(function, buffers)
+        try:
+            unpacked = _functions[token] = loads(function, buffers)
+        except ModuleNotFoundError as error:
+            raise _not_here(error) from None
         if REFERENCE in function:
             from parallel_python.remoting.reference import resolve
 

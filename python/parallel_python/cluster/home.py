@@ -1,0 +1,144 @@
+"""Where a cluster's engines live: with the notebook's kernel, or in a process that the cluster starts.
+
+A home knows the conversation with its engines and how they come and go. **Invariant**: what a cluster started
+ends with the process that started it, however that ends, unless it was asked to stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Protocol
+
+from parallel_python.client import registry
+from parallel_python.client.connecting import connect, has_own_engines
+from parallel_python.client.link import Conversation
+
+
+class Home(Protocol):
+    """Where engines are."""
+
+    def conversation(self) -> Conversation:
+        """Return the way to the engines."""
+        ...
+
+    async def start(self, n: int | None) -> None:
+        """Have them up: `n`, or as many as there are or usually are."""
+        ...
+
+    async def stop(self) -> None:
+        """End them."""
+        ...
+
+
+def home_of(profile: str, cluster_id: str, stays: bool) -> Home:
+    """Return where a cluster of this name has its engines."""
+    return OwnEngines() if has_own_engines() else SetOfEngines(profile, cluster_id, stays)
+
+
+class OwnEngines:
+    """The engines of this notebook's kernel, which may be up already."""
+
+    def conversation(self) -> Conversation:
+        """Return the way to the kernel."""
+        return connect()
+
+    async def start(self, n: int | None) -> None:
+        """Have them up; another number of them means other ones."""
+        conversation = connect()
+        engines = conversation.engines
+        if engines.phase in ("", "launching"):
+            await asyncio.to_thread(self._settle, conversation)
+        count = len(engines.ids)
+        if engines.phase != "up" or (n is not None and n != count) or count != len(engines.table):
+            print(f"Starting {'the' if n is None else n} engines")
+            action = "start" if engines.phase in ("", "off", "failed") else "restart"
+            await asyncio.wrap_future(conversation.ask("engines", action, n))
+
+    @staticmethod
+    def _settle(conversation: Conversation) -> None:
+        """Wait until the engines are up, or are not coming up."""
+        engines = conversation.engines
+        if engines.phase == "":
+            conversation.link.open()
+        engines.wait(lambda: engines.phase not in ("", "launching"))
+
+    async def stop(self) -> None:
+        """Stop them; the kernel goes on."""
+        await asyncio.wrap_future(connect().ask("engines", "stop", None))
+
+
+class SetOfEngines:
+    """Engines of a process beside this one, ``parallel-python engines start``.
+
+    Parameters
+    ----------
+    profile, cluster_id : str
+        Their name.
+    stays : bool
+        Whether they stay when this process ends.
+    """
+
+    def __init__(self, profile: str, cluster_id: str, stays: bool) -> None:
+        self._profile, self._cluster_id, self._stays = profile, cluster_id, stays
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def name(self) -> str:
+        """The name under which they are found."""
+        return registry.set_name(self._profile, self._cluster_id) or "default"
+
+    def conversation(self) -> Conversation:
+        """Return the way to them."""
+        return connect(self._profile, self._cluster_id)
+
+    async def start(self, n: int | None) -> None:
+        """Start the process, and wait until its engines are up."""
+        print(f"Starting {'the' if n is None else n} engines")
+        await asyncio.to_thread(self._start, n)
+
+    def _start(self, n: int | None) -> None:
+        count = [] if n is None else ["-n", str(n)]
+        # A process of ours ends with its standard input, which ends with us.
+        command = [*_program(), "start", "--profile", self.name, "--python", sys.executable, *count]
+        command.append("--daemonize" if self._stays else "--owned")
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL if self._stays else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert process.stdout is not None and process.stderr is not None
+        with process.stdout, process.stderr:
+            if not process.stdout.readline():
+                said = process.stderr.read().strip()
+                process.wait()
+                raise RuntimeError(f"the engines did not start: {said.removeprefix('parallel-python: ')}")
+        self._process = None if self._stays else process
+
+    async def stop(self) -> None:
+        """End the process and its engines."""
+        await asyncio.to_thread(self._stop)
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait()
+            return
+        ended = subprocess.run(
+            [*_program(), "stop", "--profile", self.name], capture_output=True, text=True, check=False
+        )
+        if ended.returncode and "no engines" not in ended.stderr:
+            raise RuntimeError(ended.stderr.strip().removeprefix("parallel-python: "))
+
+
+def _program() -> list[str]:
+    import _parallel_python
+
+    return [str(Path(_parallel_python.__file__).with_name("parallel-python")), "engines"]
