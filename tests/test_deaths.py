@@ -60,6 +60,25 @@ def test_the_others_get_out_of_what_they_wait_in(fresh: Notebook, wait: str, vic
     assert "has died" in refused.error and "%engines restart" in refused.error, refused.error
 
 
+WITHIN = {
+    "a reduction": "own.Allreduce(np.ones(9), np.empty(9), MPI.Op.Create(deadly))",
+    "a large send": "own.Send(np.ones(10**6), {victim}) if rank != {victim} else deadly(0, 0, 0)",
+}
+
+
+@pytest.mark.parametrize("victim", [0, 3])
+@pytest.mark.parametrize("what", WITHIN)
+def test_the_others_get_out_of_mpi_itself(fresh: Notebook, what: str, victim: int) -> None:
+    """All have come to the call, so MPI has it, and one dies in it."""
+    deadly = f"def deadly(a, b, c):\n    if rank == {victim}: os.kill(os.getpid(), signal.SIGKILL)"
+    cell = fresh.fails(f"%%px\n{deadly}\n{WITHIN[what].format(victim=victim)}", timeout=30)
+    assert f"engine {victim} on " in cell.error and "not stopped" not in cell.error, cell.error
+    for survivor in {0, 1, 2, 3} - {victim}:
+        assert fresh.ok(f"%%px -t {survivor}\nprint(kept)").stdout == f"[stdout:{survivor}] kept\n"
+        refused = fresh.fails(f"%%px -t {survivor}\nown.Barrier()", timeout=10)
+        assert "has died" in refused.error, refused.error
+
+
 DEATHS = {
     "os._exit(3)": "exited with code 3",
     "os.abort()": "SIGABRT",

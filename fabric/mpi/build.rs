@@ -1,4 +1,5 @@
-//! Tells which MPI's headers the plugin is built from: `cfg(mpich)` has what Open MPI does not know.
+//! Tells which MPI's headers the plugin is built from (`cfg(mpich)` has what Open MPI does not know), and compiles
+//! what Rust cannot say.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -10,6 +11,8 @@ fn main() {
     if macros(&mpicc).is_some_and(|macros| macros.contains("#define MPICH_VERSION")) {
         println!("cargo::rustc-cfg=mpich");
     }
+    println!("cargo::rerun-if-changed=src/layer/escape.c");
+    cc::Build::new().file("src/layer/escape.c").warnings_into_errors(true).compile("parallel_python_escape");
 }
 
 /// What `mpi.h` defines.

@@ -2,7 +2,8 @@
 //!
 //! **Invariant**: every buffer that MPI may still read or write is owned here and not moved or freed
 //! before its request is complete; never, when the peer has died. Messages of one rank are handed
-//! over in the order in which they were sent. Nothing here blocks but [`End::barrier`].
+//! over in the order in which they were sent. Nothing here blocks but [`End::barrier`]. Where user code was taken
+//! out of MPI, nothing goes this way any more: the lifelines are left.
 
 use std::collections::VecDeque;
 use std::ffi::c_int;
@@ -12,6 +13,7 @@ use fabric::abi::Arrival;
 use mpi::ffi;
 
 use crate::call::check;
+use crate::layer;
 
 /// The one tag in use: the packets themselves say what they are.
 const TAG: c_int = 0;
@@ -56,6 +58,7 @@ impl End {
 
     /// MPI 4.1, 3.7.2 `MPI_Isend`, of a copy. The caller has checked rank and length.
     pub(crate) fn send(&mut self, to: u32, bytes: &[u8]) -> Result<(), String> {
+        in_order()?;
         if self.lost.contains(&to) {
             return Ok(());
         }
@@ -80,6 +83,7 @@ impl End {
 
     /// Starts to receive every message that is there; the next one that is complete, if any.
     pub(crate) fn probe(&mut self) -> Result<Option<Arrival>, String> {
+        in_order()?;
         // A probe that finds nothing moves MPI along and may return before it looks again, so one
         // miss says little.
         while self.receive()? || self.receive()? {}
@@ -108,6 +112,7 @@ impl End {
 
     /// Completes sends; how many remain.
     pub(crate) fn progress(&mut self) -> Result<usize, String> {
+        in_order()?;
         for send in &mut self.sends {
             send.test()?;
         }
@@ -193,6 +198,11 @@ impl End {
         }
         Ok(true)
     }
+}
+
+/// Fails when MPI is not to be called any more.
+fn in_order() -> Result<(), String> {
+    if layer::has_left() { Err("a call was left in which a rank had died".to_owned()) } else { Ok(()) }
 }
 
 impl Transfer {

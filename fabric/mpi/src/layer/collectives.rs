@@ -7,7 +7,7 @@ use std::ffi::{c_int, c_void};
 
 use mpi::ffi;
 
-use super::gate;
+use super::{escape, gate};
 
 /// What the arguments are, with counts of one width and displacements of another.
 macro_rules! kind {
@@ -27,11 +27,8 @@ macro_rules! collectives {
         /// MPI 4.1, 6.
         #[unsafe(no_mangle)]
         extern "C" fn $name($($argument: kind!($kind, c_int, c_int),)* comm: ffi::MPI_Comm) -> c_int {
-            if let Err(code) = gate::pass(comm) {
-                return code;
-            }
             // SAFETY: the caller's arguments.
-            unsafe { ffi::$real($($argument,)* comm) }
+            gate::through(comm, || unsafe { ffi::$real($($argument,)* comm) })
         }
 
         /// MPI 4.1, 6 and 19.2.
@@ -47,13 +44,16 @@ macro_rules! collectives {
                 return code;
             }
             if let Some(found) = FOUND.get() {
-                // SAFETY: the function of this name has this type; the caller's arguments.
-                return unsafe { std::mem::transmute::<*const (), Real>(found)($($argument,)* comm) };
+                // SAFETY: the function of this name has this type.
+                let real = unsafe { std::mem::transmute::<*const (), Real>(found) };
+                // SAFETY: the caller's arguments.
+                return escape::enter(comm, || unsafe { real($($argument,)* comm) });
             }
             let mut ranks = super::large::Narrow::new(comm);
             $(let $argument = narrow!($kind, ranks, $argument);)*
+            $(let $argument = pass!($kind, $argument);)*
             // SAFETY: the caller's arguments, in arrays that live through the call.
-            unsafe { ffi::$real($(pass!($kind, $argument),)* comm) }
+            escape::enter(comm, || unsafe { ffi::$real($($argument,)* comm) })
         }
     )*};
 }
@@ -144,7 +144,7 @@ extern "C" fn MPI_Barrier(comm: ffi::MPI_Comm) -> c_int {
     match gate::pass(comm) {
         Err(code) => code,
         // SAFETY: the caller's argument.
-        Ok(gate::Passed::Alone) => unsafe { ffi::PMPI_Barrier(comm) },
+        Ok(gate::Passed::Alone) => escape::enter(comm, || unsafe { ffi::PMPI_Barrier(comm) }),
         Ok(gate::Passed::Together) => ffi::MPI_SUCCESS as c_int,
     }
 }
@@ -157,11 +157,8 @@ macro_rules! openings {
         extern "C" fn $name(
             $($before: $kind,)* comm: ffi::MPI_Comm, $($after: $other),*
         ) -> c_int {
-            if let Err(code) = gate::pass(comm) {
-                return code;
-            }
             // SAFETY: the caller's arguments.
-            unsafe { ffi::$real($($before,)* comm, $($after),*) }
+            gate::through(comm, || unsafe { ffi::$real($($before,)* comm, $($after),*) })
         }
     )*};
 }

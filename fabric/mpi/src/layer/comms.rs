@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use mpi::ffi;
 
 use super::board::{NOWHERE, Place};
-use super::{STATE, State, gate};
+use super::{STATE, State, escape, gate};
 use crate::call::check;
 
 /// Where the communicators that were used last are: the handle in the upper 48 bits, the place below.
@@ -90,8 +90,9 @@ fn attach(state: &State, comm: ffi::MPI_Comm) -> Result<(), String> {
         return Ok(());
     }
     let mut place = if rank == 0 { board.take(size.cast_unsigned()) } else { NOWHERE };
+    let buffer = (&raw mut place).cast();
     // SAFETY: every rank that got this communicator is here; the buffer is two bytes.
-    let code = unsafe { ffi::PMPI_Bcast((&raw mut place).cast(), 2, ffi::RSMPI_UINT8_T, 0, comm) };
+    let code = escape::enter(comm, || unsafe { ffi::PMPI_Bcast(buffer, 2, ffi::RSMPI_UINT8_T, 0, comm) });
     check("MPI_Bcast", code)?;
     if place == NOWHERE { Ok(()) } else { set(state, comm, place) }
 }
@@ -136,11 +137,8 @@ unsafe extern "C" fn deleted(comm: ffi::MPI_Comm, _: c_int, value: *mut c_void, 
 /// reductions of objects of such messages.
 #[unsafe(no_mangle)]
 extern "C" fn MPI_Comm_dup(comm: ffi::MPI_Comm, new: *mut ffi::MPI_Comm) -> c_int {
-    if let Err(code) = gate::pass(comm) {
-        return code;
-    }
     // SAFETY: the caller's arguments.
-    let code = made(unsafe { ffi::PMPI_Comm_dup(comm, new) }, new);
+    let code = made(gate::through(comm, || unsafe { ffi::PMPI_Comm_dup(comm, new) }), new);
     let inside = new.addr().wrapping_sub(ATTRIBUTE[1].load(Ordering::Relaxed)) < STRUCTURE;
     if code == ffi::MPI_SUCCESS as c_int
         && inside
@@ -169,11 +167,8 @@ macro_rules! makers {
         /// MPI 4.1, 7.4.2 and 8.5.
         #[unsafe(no_mangle)]
         extern "C" fn $name(comm: ffi::MPI_Comm, $($argument: $kind,)* new: *mut ffi::MPI_Comm) -> c_int {
-            if let Err(code) = gate::pass(comm) {
-                return code;
-            }
             // SAFETY: the caller's arguments.
-            made(unsafe { ffi::$real(comm, $($argument,)* new) }, new)
+            made(gate::through(comm, || unsafe { ffi::$real(comm, $($argument,)* new) }), new)
         }
     )*};
 }

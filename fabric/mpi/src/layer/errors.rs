@@ -5,6 +5,7 @@ use std::ffi::{CStr, c_int};
 
 use mpi::ffi;
 
+use super::escape;
 use crate::call::check;
 
 /// Error codes of our own (MPI 4.1, 9.5).
@@ -49,7 +50,7 @@ fn code(text: &CStr) -> Result<c_int, String> {
 
 /// Fails a call on `comm` (MPI 4.1, 9.3): calls the user's error handler, if there is one.
 pub(super) fn raise(comm: ffi::MPI_Comm, code: c_int) -> c_int {
-    if handler(comm) == Handler::Own {
+    if !escape::has_left() && handler(comm) == Handler::Own {
         // SAFETY: the communicator is the caller's.
         unsafe { ffi::PMPI_Comm_call_errhandler(comm, code) };
     }

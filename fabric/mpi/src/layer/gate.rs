@@ -12,7 +12,7 @@ use mpi::ffi;
 
 use super::board::Came;
 use super::vigil::{On, Stop, Vigil, too_late};
-use super::{STATE, comms};
+use super::{STATE, comms, escape};
 
 /// Looks at the board before MPI is moved along: others may wait for what this rank has sent.
 const BEFORE_PROGRESS: u32 = 256;
@@ -23,6 +23,14 @@ pub(super) enum Passed {
     Together,
     /// The communicator has no place on the board, so nobody was waited for.
     Alone,
+}
+
+/// Waits for every rank of `comm`, then calls MPI.
+pub(super) fn through<F: Fn() -> c_int + Copy>(comm: ffi::MPI_Comm, call: F) -> c_int {
+    match pass(comm) {
+        Ok(_) => escape::enter(comm, call),
+        Err(code) => code,
+    }
 }
 
 /// Waits for every rank of `comm`.

@@ -19,6 +19,7 @@
 //! | `receives` | receives under way |
 //! | `requests` | waits for requests |
 //! | `lost` | ranks that have died |
+//! | `escape` | the way out of a call that a death has made endless |
 //! | `errors` | what is said when a call ends early; `MPI_Finalize` and `MPI_Abort` |
 //!
 //! **Invariant**: no call returns while MPI may still touch memory that is the caller's, unless the caller holds a
@@ -31,6 +32,7 @@ mod board;
 mod collectives;
 mod comms;
 mod errors;
+mod escape;
 mod gate;
 #[cfg(mpich)]
 mod large;
@@ -43,10 +45,11 @@ mod vigil;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fabric::abi::{Layer, Signals};
+use fabric::abi::{HANDLE, Layer, Signals};
 
 use board::Board;
 use errors::Errors;
+pub(crate) use escape::has_left;
 pub(crate) use lost::lose;
 
 /// What the layer knows; there once MPI is up.
@@ -91,4 +94,24 @@ pub(crate) unsafe fn start(layer: &Layer, rank: u32, size: u32) -> Result<(), St
 /// See `fabric::abi::Plugin::signalled`.
 pub(crate) fn signalled() {
     SIGNALLED.store(true, Ordering::SeqCst);
+    escape::interrupted();
+}
+
+impl State {
+    /// Whether this is Python's main thread.
+    fn is_main(&self) -> bool {
+        // SAFETY: no precondition.
+        unsafe { libc::pthread_equal(libc::pthread_self(), self.main) != 0 }
+    }
+
+    /// On Python's main thread: has it handle what signals have come; true when that raised.
+    fn has_python_raised(&self) -> bool {
+        SIGNALLED.store(false, Ordering::SeqCst);
+        // SAFETY: what was sent before the flag was set arrives with the return of a system call; and the engine
+        // lets itself be asked on this thread at any time.
+        self.signals.is_some_and(|signals| unsafe {
+            libc::sched_yield();
+            signals(HANDLE) != 0
+        })
+    }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use mpi::ffi;
 
+use super::escape;
 use super::vigil::{On, Stop, Vigil, too_late};
 
 /// The most that is sent as a copy, in bytes. Copying it takes less than a message does.
@@ -96,13 +97,13 @@ fn send(
     to: c_int,
     comm: ffi::MPI_Comm,
     post: impl FnOnce(*const c_void, &mut ffi::MPI_Request) -> c_int,
-    whole: impl FnOnce() -> c_int,
+    whole: impl Fn() -> c_int + Copy,
 ) -> c_int {
     let mut vigil = match Vigil::begin(comm, On::Peer(to)) {
         Ok(vigil) => vigil,
         Err(code) => return code,
     };
-    let Some(copy) = copy_of(buffer, count, datatype) else { return whole() };
+    let Some(copy) = copy_of(buffer, count, datatype) else { return escape::enter(comm, whole) };
     // SAFETY: a constant.
     let mut request = unsafe { ffi::RSMPI_REQUEST_NULL };
     let code = post(copy.as_ptr().cast(), &mut request);
@@ -365,8 +366,10 @@ macro_rules! sends {
                 return $name(buffer, count, datatype, to, tag, comm);
             }
             let Some(found) = WHOLE.get() else { return ffi::MPI_ERR_COUNT as c_int };
-            // SAFETY: the function of this name has this type; the caller's arguments.
-            unsafe { mem::transmute::<*const (), Whole>(found)(buffer, count, datatype, to, tag, comm) }
+            // SAFETY: the function of this name has this type.
+            let whole = unsafe { mem::transmute::<*const (), Whole>(found) };
+            // SAFETY: the caller's arguments.
+            escape::enter(comm, || unsafe { whole(buffer, count, datatype, to, tag, comm) })
         }
     )*};
 }

@@ -7,10 +7,10 @@ use std::ffi::c_int;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use fabric::abi::{HANDLE, TOO_LATE};
+use fabric::abi::TOO_LATE;
 use mpi::ffi;
 
-use super::{SIGNALLED, STATE, State, comms, errors, lost};
+use super::{SIGNALLED, STATE, State, comms, errors, escape, lost};
 
 /// Looks without a pause. Where there are more ranks than cores, the one that is waited for may need this core.
 const AT_ONCE: u32 = 4000;
@@ -78,6 +78,9 @@ pub(super) struct Vigil {
 impl Vigil {
     /// What speaks against beginning at all, or the wait.
     pub(super) fn begin(comm: ffi::MPI_Comm, on: On) -> Result<Vigil, c_int> {
+        if escape::has_left() {
+            return Err(Stop::Lost.raise(comm));
+        }
         let mut vigil = Vigil {
             comm,
             on,
@@ -108,7 +111,7 @@ impl Vigil {
         match self.trouble(state)? {
             _ if !errors::may_fail(self.comm) => None,
             // Whoever runs in the same cell is interrupted too, and is to say so.
-            Stop::Poisoned if self.is_main(state) => {
+            Stop::Poisoned if state.is_main() => {
                 let since = *self.poisoned_since.get_or_insert_with(Instant::now);
                 self.known = (0, 0);
                 (since.elapsed() > OWN_INTERRUPT).then_some(Stop::Poisoned)
@@ -150,23 +153,11 @@ impl Vigil {
 
     /// Asks Python about signals; true when that raised, and then the call is to fail.
     fn is_interrupted(&mut self, state: &State) -> bool {
-        if !self.is_main(state) {
+        if !state.is_main() {
             return false;
         }
         self.ask = false;
-        SIGNALLED.store(false, Ordering::SeqCst);
-        let Some(signals) = state.signals.filter(|_| errors::may_fail(self.comm)) else { return false };
-        // SAFETY: what was sent before the flag was set arrives with the return of a system call; and the engine
-        // lets itself be asked on this thread at any time.
-        unsafe {
-            libc::sched_yield();
-            signals(HANDLE) != 0
-        }
-    }
-
-    fn is_main(&self, state: &State) -> bool {
-        // SAFETY: no precondition.
-        unsafe { libc::pthread_equal(libc::pthread_self(), state.main) != 0 }
+        errors::may_fail(self.comm) && state.has_python_raised()
     }
 
     fn rest(&mut self, state: &State) {
