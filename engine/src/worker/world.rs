@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 
 use anyhow::Context as _;
@@ -36,13 +37,20 @@ pub(super) fn enter(set: &RankConfig, tasks: Sender<Task>) -> anyhow::Result<Wor
     let mpi = Mpi::start(&set.mpi_plugin, set.libmpi.as_deref(), Some(&board), Some(ffi::signals_in_mpi))?;
     let signal = mpi.signal();
     let (rank, size, library) = (mpi.rank(), mpi.size(), mpi.library().to_owned());
-    let bell = Doorbell::create(&set.runtime, rank)?;
-    // A world of the wrong size has several ranks 0, of which the kernel must hear without taking one for its
-    // gateway: it judges by the hello.
-    let gateway = if rank == 0 && size == set.size { Some(connect_gateway(set)?) } else { None };
+    // Where there are several worlds, of the wrong size, there are several ranks 0. The kernel must hear of each,
+    // without taking one for its gateway, and they must not take each other's doorbell: it judges by the hello.
+    let whole = size == set.size;
+    let bell = Doorbell::create(&if whole { set.runtime.clone() } else { folder_of_one(set)? }, rank)?;
+    let gateway = if rank == 0 && whole { Some(connect_gateway(set)?) } else { None };
     let descriptor = gateway.as_ref().map(|gateway| gateway.as_raw_fd());
     let (comm, outbox) = Comm::start(Box::new(mpi), bell, gateway, tasks)?;
     Ok(World { rank, size, library, comm, outbox, gateway: descriptor, signal })
+}
+
+fn folder_of_one(set: &RankConfig) -> anyhow::Result<PathBuf> {
+    let folder = set.runtime.join(format!("world.{}", std::process::id()));
+    std::fs::create_dir(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    Ok(folder)
 }
 
 fn connect_gateway(set: &RankConfig) -> anyhow::Result<UnixStream> {
