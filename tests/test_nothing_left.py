@@ -180,3 +180,26 @@ def test_a_server_killed_takes_its_kernels_along() -> None:
         processes = descendants(kernel) | {kernel}
         server.kill()
     assert not wait_until_gone(processes, 10), "a process outlived the server"
+
+
+LOCK = """
+import multiprocessing
+spawn = multiprocessing.get_context("spawn")
+lock, pool = spawn.Lock(), spawn.Pool(1)
+print(pool.apply(abs, (-1,)), "/dev/shm/sem." + lock._semlock.name.strip("/"))
+"""
+
+
+@pytest.mark.parametrize("how", ["shutdown", "kill"])
+def test_semaphores_of_multiprocessing(how: str) -> None:
+    """Python's resource tracker, a process of its own, removes them: it is given the time to."""
+    with Notebook(engines=1) as nb:
+        shown = [nb.ok(LOCK).stdout, nb.ok(f"%%px\n{LOCK}", timeout=60).stdout.removeprefix("[stdout:0] ")]
+        files = [Path(line.split()[1]) for line in shown]
+        assert all(line.startswith("1 ") for line in shown) and all(file.exists() for file in files), shown
+        found = traces(nb)
+        found.shared |= set(files)
+        if how == "kill":
+            os.kill(found.kernel, signal.SIGKILL)
+            assert not found.left()
+    assert not found.left()

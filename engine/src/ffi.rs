@@ -99,6 +99,43 @@ pub(crate) fn exit_now(status: c_int) -> ! {
     unsafe { libc::_exit(status) }
 }
 
+/// Has this process ignore a signal.
+pub(crate) fn ignore(signal: c_int) {
+    // SAFETY: no handler is set; a signal number that does not exist is refused.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
+/// How often an undertaker looks, and after how many milliseconds it kills.
+const LOOK: libc::c_long = 10;
+const PATIENCE: libc::c_long = 300;
+
+/// Leaves a process behind that ends when the process group `group` is empty, and kills what is left of it after
+/// [`PATIENCE`]. False when there is no process to be had.
+pub(crate) fn leave_undertaker(group: c_int) -> bool {
+    // SAFETY: a fork without its handlers, which could wait for locks of other threads. The child makes system
+    // calls alone, so it needs nothing that another thread may have left half done.
+    unsafe {
+        match libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) {
+            -1 => false,
+            0 => {
+                libc::setpgid(0, 0);
+                // Whoever waits for the end of a pipe or a socket is not to wait for this process.
+                libc::syscall(libc::SYS_close_range, 0, libc::c_uint::MAX, 0);
+                let pause = libc::timespec { tv_sec: 0, tv_nsec: LOOK * 1_000_000 };
+                for _ in 0..PATIENCE / LOOK {
+                    if libc::kill(-group, 0) != 0 {
+                        libc::_exit(0);
+                    }
+                    libc::nanosleep(&pause, std::ptr::null_mut());
+                }
+                libc::kill(-group, libc::SIGKILL);
+                libc::_exit(0)
+            }
+            _ => true,
+        }
+    }
+}
+
 /// Ends the process after the exit handlers of C code.
 pub(crate) fn exit(status: c_int) -> ! {
     // SAFETY: called from the main thread, once. Threads of user code may still run, as in any program that

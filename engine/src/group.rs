@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process};
+use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process, kill_process_group};
+
+use crate::ffi;
 
 /// Sends SIGINT to every other process of our group, as a terminal does. The group as a whole would include
 /// ourselves, and the interrupt would come twice.
@@ -19,6 +21,20 @@ pub(crate) fn interrupt_children() {
             let _ = kill_process(pid, Signal::INT);
         }
     }
+}
+
+/// Ends this process and its group. The others are asked first, and outlive this process for a moment: Python's
+/// resource tracker removes the semaphores of a pool when it is the last that has them.
+pub(crate) fn end() -> ! {
+    let group = getpgrp();
+    if getpid() == group {
+        ffi::ignore(Signal::TERM.as_raw());
+        let signal =
+            if ffi::leave_undertaker(group.as_raw_nonzero().get()) { Signal::TERM } else { Signal::KILL };
+        // The group has this process at least.
+        let _ = kill_process_group(group, signal);
+    }
+    ffi::exit_now(1)
 }
 
 /// The group of another process. rustix's `getpgid` takes for granted that it is positive, but it is 0 for processes

@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fabric::frame::Frames;
 use fabric::message::local::{Channel, MagicSpec, Message, ToLocal};
-use rustix::process::{Signal, getpgrp, getpid, kill_process_group};
 use serde_json::Value;
 
 use super::calls::Calls;
 use super::inbox::{Item, Queue};
 use super::interrupt::Interrupt;
-use crate::{client, ffi};
+use crate::{client, group};
 
 /// The contents of [`ToLocal::Setup`].
 pub(super) struct Setup {
@@ -51,16 +50,13 @@ pub(super) fn run(link: &'static File, routes: &Routes, setup: &Sender<Setup>) {
     }
 }
 
-/// Nothing may outlive the kernel: neither this process nor what cells started in its group. However the reader
-/// ends, nobody could tell us anything any more.
+/// Neither this process nor what cells started in its group is to outlive the kernel. However the reader ends,
+/// nobody could tell us anything any more.
 struct EndAll;
 
 impl Drop for EndAll {
     fn drop(&mut self) {
-        if getpid() == getpgrp() {
-            let _ = kill_process_group(getpgrp(), Signal::KILL);
-        }
-        ffi::exit_now(1)
+        group::end()
     }
 }
 
