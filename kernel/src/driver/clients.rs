@@ -13,7 +13,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc::Sender;
 
 use super::Input;
-use super::engines::{is_this_user, runtime_folder};
+use super::engines::is_this_user;
+use super::folders;
 use super::link::{Link, Reader};
 use crate::clients::ClientId;
 
@@ -49,7 +50,7 @@ pub(super) struct Door {
 impl Door {
     /// Opens a socket; who connects is passed on to the loop.
     pub(super) fn open(inputs: &Sender<Input>) -> anyhow::Result<Self> {
-        let path = runtime_folder()?.join("clients.sock");
+        let path = folders::runtime()?.keep().join("clients.sock");
         let listener =
             UnixListener::bind(&path).with_context(|| format!("cannot listen on `{}`", path.display()))?;
         tokio::spawn(listen(listener, inputs.clone()));

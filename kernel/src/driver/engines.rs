@@ -5,8 +5,6 @@
 //! connection's peer is this user, and the launcher knows the folder before anything is started.
 
 use std::collections::HashMap;
-use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,12 +13,14 @@ use fabric::config::RankConfig;
 use fabric::message::launcher::{FromLauncher, ToLauncher};
 use fabric::message::lifeline::{FromSupervisor, FromWorker, Hello, Role};
 use fabric::message::task::FromGateway;
+use tempfile::TempDir;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
 
 use super::Input;
 use super::child;
+use super::folders::{self, owner_only};
 use super::leftovers::Leftovers;
 use super::link::{Link, Reader};
 use super::mpi::Mpi;
@@ -136,7 +136,8 @@ async fn launch(
         .await
         .map_err(anyhow::Error::msg)?;
     mpi.check_machine().map_err(anyhow::Error::msg)?;
-    let runtime = runtime_folder()?;
+    let (folder, shared) = (folders::runtime()?, folders::shared_memory());
+    let runtime = folder.path().to_owned();
     let socket = runtime.join("engines.sock");
     let listener =
         UnixListener::bind(&socket).with_context(|| format!("cannot listen on `{}`", socket.display()))?;
@@ -144,10 +145,10 @@ async fn launch(
     let config = runtime.join("engines.json");
     let mut environment = mpi.environment();
     environment.extend(library_path(&mpi, &runtime)?);
-    environment.extend(mpi.keep_files_in(&runtime));
+    environment.extend(mpi.keep_files_in(&runtime, shared.as_ref().map(TempDir::path)));
     let contents = RankConfig {
         socket,
-        runtime: runtime.clone(),
+        runtime,
         size,
         python: settings.python.executable.clone(),
         libpython: settings.python.libpython.clone(),
@@ -156,7 +157,7 @@ async fn launch(
         threads: Some((crate::machine::cores() / size.max(1)).max(1)),
         restore: environment.iter().map(|(name, _)| (name.clone(), std::env::var(name).ok())).collect(),
     };
-    write_private(&config, &serde_json::to_vec_pretty(&contents)?)?;
+    folders::write_private(&config, &serde_json::to_vec_pretty(&contents)?)?;
     let engine = child::beside("parallel-python-engine")?;
     let program =
         [engine.to_string_lossy().as_ref(), "rank", "--config", &config.to_string_lossy()].map(str::to_owned);
@@ -167,8 +168,9 @@ async fn launch(
         directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
     });
     let leftovers = Arc::new(Leftovers::default());
-    leftovers.name(std::slice::from_ref(&runtime));
-    launcher.send(&ToLauncher::Remove(vec![runtime]));
+    let folders: Vec<_> = [folder].into_iter().chain(shared).map(TempDir::keep).collect();
+    leftovers.name(&folders);
+    launcher.send(&ToLauncher::Remove(folders));
     let caution = mpi.caution(size, crate::machine::cores());
     let backlog = Arc::clone(&settings.backlog);
     let listening = tokio::spawn(listen(set, listener, inputs.clone(), backlog, Arc::clone(&leftovers)));
@@ -191,43 +193,6 @@ fn library_path(mpi: &Mpi, runtime: &Path) -> anyhow::Result<Option<(String, Str
     let folders = std::iter::once(folder).chain(present.iter().flat_map(std::env::split_paths));
     let value = std::env::join_paths(folders)?.to_string_lossy().into_owned();
     Ok(Some(("LD_LIBRARY_PATH".to_owned(), value)))
-}
-
-/// A new folder that only this user can enter, where a socket's path stays within the system's 107 bytes.
-pub(super) fn runtime_folder() -> anyhow::Result<PathBuf> {
-    const ROOM: usize = 107 - "/parallel-python-XXXXXX/engines.sock".len();
-    let wanted =
-        std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).into_iter().chain([std::env::temp_dir()]);
-    let bases = wanted.filter(|base| base.as_os_str().len() <= ROOM).chain([PathBuf::from("/tmp")]);
-    let mut failure = None;
-    for base in bases {
-        match tempfile::Builder::new()
-            .prefix("parallel-python-")
-            .permissions(owner_only(0o700))
-            .tempdir_in(&base)
-        {
-            Ok(folder) => return Ok(folder.keep()),
-            Err(error) => {
-                failure = Some(
-                    anyhow::Error::new(error)
-                        .context(format!("cannot make a folder in `{}`", base.display())),
-                )
-            }
-        }
-    }
-    Err(failure.unwrap_or_else(|| anyhow::anyhow!("there is no folder for sockets")))
-}
-
-fn owner_only(mode: u32) -> std::fs::Permissions {
-    std::fs::Permissions::from_mode(mode)
-}
-
-fn write_private(path: &Path, contents: &[u8]) -> anyhow::Result<()> {
-    let write = || {
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(contents)
-    };
-    write().with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 async fn follow_launcher(

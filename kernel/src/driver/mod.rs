@@ -13,6 +13,7 @@ mod child;
 mod clients;
 mod engines;
 mod files;
+mod folders;
 pub(crate) mod headless;
 mod leftovers;
 mod link;

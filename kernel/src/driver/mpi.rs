@@ -132,15 +132,20 @@ impl Mpi {
         command
     }
 
-    /// Variables that have the launcher keep its own files in `folder`, which is removed whatever becomes of it.
+    /// Variables that have the launcher keep its own files in `folder` and the ranks their shared memory in
+    /// `shared`, which are removed whatever becomes of them. (MPICH does not let itself be told: its ranks name their
+    /// files.)
     #[must_use]
-    pub(super) fn keep_files_in(&self, folder: &Path) -> Vec<(String, String)> {
-        let names: &[&str] = match self.family {
-            // Open MPI 5 and 4.
-            Family::OpenMpi => &["PRTE_MCA_prte_tmpdir_base", "OMPI_MCA_orte_tmpdir_base"],
-            Family::Mpich => &[],
-        };
-        names.iter().map(|name| ((*name).to_owned(), folder.to_string_lossy().into_owned())).collect()
+    pub(super) fn keep_files_in(&self, folder: &Path, shared: Option<&Path>) -> Vec<(String, String)> {
+        if self.family == Family::Mpich {
+            return Vec::new();
+        }
+        // Open MPI 5 and 4.
+        let own = ["PRTE_MCA_prte_tmpdir_base", "OMPI_MCA_orte_tmpdir_base"].map(|name| (name, folder));
+        let memory = ["OMPI_MCA_btl_sm_backing_directory", "OMPI_MCA_btl_vader_backing_directory"];
+        let memory = memory.into_iter().zip(shared.into_iter().cycle());
+        let text = |(name, folder): (&str, &Path)| (name.to_owned(), folder.to_string_lossy().into_owned());
+        own.into_iter().chain(memory).map(text).collect()
     }
 
     /// Variables for the launch. Open MPI refuses root without the first two; containers are root.

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{self, Receiver};
 use super::engines::{Engines, Settings};
 use super::mpi::Mpi;
 use super::python::Python;
-use super::{Input, WAITING, child, until};
+use super::{Input, WAITING, child, folders, until};
 use crate::backlog::Backlog;
 use crate::cli::Door;
 use crate::cluster::{self, Cluster, Notice, Output, Phase};
@@ -63,9 +63,7 @@ pub(crate) async fn python(python: &Path, door: Door) -> Result<(PathBuf, Option
 /// # Errors
 /// When none can be made.
 pub(crate) fn runtime_folder() -> anyhow::Result<PathBuf> {
-    let folder = super::engines::runtime_folder()?;
-    std::fs::remove_dir(&folder)?;
-    Ok(folder)
+    Ok(folders::runtime()?.path().to_owned())
 }
 
 impl Trial {
