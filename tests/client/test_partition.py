@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
+from collections import deque
 from typing import Any
 
 import pytest
 
-from parallel_python.view.partition import Map, RoundRobinMap
+from parallel_python.view.partition import Map, RoundRobinMap, divisible, items
 
 
 @pytest.mark.parametrize("mapper", [Map(), RoundRobinMap()])
@@ -51,3 +53,40 @@ def test_frames(mapper: Map) -> None:
 def test_what_cannot_be_joined_stays_as_it_is() -> None:
     assert Map().join([1, 2, 3]) == [1, 2, 3]
     assert Map().join([{"a": 1}, {"b": 2}]) == [{"a": 1}, {"b": 2}]
+
+
+class Lines:
+    """Has a length and lines, and no slices."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, number: int) -> str:
+        if number >= 3:
+            raise IndexError(number)
+        return "abc"[operator.index(number)]
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ([1, 2], [1, 2]),
+        (range(3), range(3)),
+        ("ab", "ab"),
+        ({"x": 1}, ["x"]),
+        ({3}, [3]),
+        (deque([1, 2]), [1, 2]),
+        (iter([1]), [1]),
+        (Lines(), ["a", "b", "c"]),
+    ],
+)
+def test_what_a_map_goes_over(given: Any, found: Any) -> None:
+    assert items(given) == found and divisible(given) is not None
+
+
+def test_frames_are_rows_to_scatter_and_columns_to_map() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"x": [1, 2], "y": [1, 2]})
+    assert divisible(frame) is frame and items(frame) == ["x", "y"]
+    assert items(frame.x) is not None and list(items(frame.x)) == [1, 2]
+    assert [len(group) for _, group in items(frame.groupby("x"))] == [1, 1]

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from parallel_python.engine.shell import EngineShell
 
 
+#: The file of expressions, which is one of ours.
+EXPRESSION = "parallel_python/expression"
+
 #: In place of a function: the task is a part of a map. Its name costs less to send than the function's.
 MAP = "map"
 
@@ -89,14 +92,19 @@ def push(values: dict[str, Any]) -> None:
         if name.isidentifier():
             names[name] = value
         else:
-            exec(f"{name} = __pushed__", names, {"__pushed__": value})
+            exec(compile(f"{name} = __pushed__", EXPRESSION, "exec"), names, {"__pushed__": value})
 
 
 def pull(names: str | Sequence[str]) -> Any:
     """Return the value of an expression, or the list of those of several."""
     if isinstance(names, str):
-        return eval(names, namespace())
-    return [eval(name, namespace()) for name in names]
+        return _evaluate(names)
+    return [_evaluate(name) for name in names]
+
+
+def _evaluate(expression: str) -> Any:
+    """Return the value of an expression; a traceback has no line to show of it."""
+    return eval(compile(expression.strip(), EXPRESSION, "eval"), namespace())
 
 
 def clear() -> None:

@@ -68,7 +68,7 @@ def reduce_function(function: FunctionType, *, with_helpers: bool) -> tuple[Any,
         helpers,
         sources.of(code),
     )
-    arguments = (VERSION, _dump_code(code), module, closure, own is not None)
+    arguments = (VERSION, _dump_code(code, code.co_filename), module, closure, own is not None)
     return _make_function, arguments, state, None, None, _fill_function
 
 
@@ -78,7 +78,8 @@ def reduce_cell(cell: CellType) -> tuple[Any, ...]:
 
 
 @lru_cache(maxsize=512)
-def _dump_code(code: CodeType) -> bytes:
+def _dump_code(code: CodeType, file: str) -> bytes:
+    """Return code as it travels. The same text in two cells is equal code, but of two files."""
     return marshal.dumps(code)
 
 

@@ -21,18 +21,21 @@ _arrived: dict[str, dict[int, str]] = {}
 _cells: dict[str, int] = {}
 
 
-@lru_cache(maxsize=512)
 def of(code: CodeType) -> Source | None:
     """Return the lines of a function that was typed in, or None for one that lies in a file."""
     file = code.co_filename
     cell = _number_of_cell(file)
     if cell is None and not file.startswith("<"):
         return None
-    first, last = code.co_firstlineno, _last_line(code)
-    lines = linecache.getlines(file)[first - 1 : last]
-    if not lines or sum(map(len, lines)) > LIMIT:
-        return None
-    return file, first, lines, cell
+    lines = _lines(code, file)
+    return None if lines is None else (file, code.co_firstlineno, lines, cell)
+
+
+@lru_cache(maxsize=512)
+def _lines(code: CodeType, file: str) -> list[str] | None:
+    """Return a function's lines. The same text in two cells is equal code, but of two files."""
+    lines = linecache.getlines(file)[code.co_firstlineno - 1 : _last_line(code)]
+    return None if not lines or sum(map(len, lines)) > LIMIT else lines
 
 
 def _last_line(code: CodeType) -> int:

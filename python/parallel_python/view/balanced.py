@@ -11,8 +11,7 @@ from parallel_python.client.mapresult import AsyncMapResult
 from parallel_python.client.part import Part, split_id
 from parallel_python.client.submission import Balance, name_of
 from parallel_python.view.base import View
-from parallel_python.view.direct import _sequence
-from parallel_python.view.partition import Map
+from parallel_python.view.partition import Map, items
 
 if TYPE_CHECKING:
     from parallel_python.view.lazymap import LazyMapIterator
@@ -136,7 +135,7 @@ class LoadBalancedView(View):
         assert len(sequences) > 0, "must have some sequences to map onto!"
         if chunksize < 1:
             raise ValueError(f"chunksize must be at least 1, not {chunksize}")
-        whole = [_sequence(sequence) for sequence in sequences]
+        whole = [items(sequence) for sequence in sequences]
         n = min(map(len, whole))
         if n == 0:
             return []

@@ -13,7 +13,7 @@ from parallel_python.engine import operations
 from parallel_python.serialize import choice
 from parallel_python.view.base import View
 from parallel_python.view.gathered import gathered
-from parallel_python.view.partition import is_frame, mapper_for
+from parallel_python.view.partition import divisible, is_frame, items, mapper_for
 
 
 class DirectView(View):
@@ -183,7 +183,7 @@ class DirectView(View):
             None where it blocks.
         """
         chosen = self.client._targets(self.targets if targets is None else targets)
-        parts = mapper_for(dist).partition(_sequence(seq), len(chosen))
+        parts = mapper_for(dist).partition(divisible(seq), len(chosen))
         calls: list[Call] = [
             (operations.push, ({key: _flat(part) if flatten else part},), {}) for part in parts
         ]
@@ -267,7 +267,11 @@ class DirectView(View):
         operation: Callable[..., Any],
     ) -> Any:
         """Have each engine do something with its part of sequences."""
-        whole = [_sequence(sequence) for sequence in sequences]
+        # A call of a parallel function gets rows of a frame, a map what iterating gives.
+        whole = [
+            items(sequence) if operation is operations.map_part else divisible(sequence)
+            for sequence in sequences
+        ]
         n = min(map(len, whole))
         if n == 0:
             return []
@@ -335,17 +339,6 @@ class DirectView(View):
 
     def __iter__(self) -> Iterator[DirectView]:
         return (self.client[target] for target in self.client._targets(self.targets))
-
-
-def _sequence(sequence: Iterable[Any]) -> Any:
-    """Return something that can be sliced and has a length."""
-    if is_frame(sequence) or (
-        hasattr(sequence, "__len__")
-        and hasattr(sequence, "__getitem__")
-        and not isinstance(sequence, Mapping)
-    ):
-        return sequence
-    return list(sequence)
 
 
 def _first(sequence: Any, n: int) -> Any:

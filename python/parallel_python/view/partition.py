@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -23,6 +23,25 @@ def is_frame(value: object) -> bool:
 def mappable(value: object) -> bool:
     """Tell whether a value can be divided and joined."""
     return isinstance(value, list | tuple | range | str | bytes) or is_array(value) or is_frame(value)
+
+
+def divisible(value: Iterable[Any]) -> Any:
+    """Return something that can be sliced and has a length: a value itself, or the list of its items."""
+    if is_frame(value):
+        return value
+    if hasattr(value, "__len__") and hasattr(value, "__getitem__") and not isinstance(value, Mapping):
+        try:
+            value[0:0]
+        except Exception:
+            pass  # A deque, a group of frames: they are indexed by other things.
+        else:
+            return value
+    return list(value)
+
+
+def items(value: Iterable[Any]) -> Any:
+    """Return the same for a map, which is over what iterating gives: of a frame, its columns' names."""
+    return list(value) if is_frame(value) and getattr(value, "ndim", 1) == 2 else divisible(value)
 
 
 class Map:
