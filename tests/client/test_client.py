@@ -138,6 +138,30 @@ def test_2_22_and_23_caches_are_emptied_by_who_owns_the_result(nb: Notebook) -> 
     )
 
 
+def test_2_22_and_23_what_is_kept_can_be_let_go_of(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        client = ipp.Client()
+        assert client.results == {} and client.results['nothing'] is None
+        import time
+        part = client[0].apply_async(time.sleep, 0.3)
+        part.owner = False
+        assert part.msg_id in client.metadata and part.msg_id not in client.results
+        assert client.metadata[part.msg_id].engine_id == 0
+        part.wait()
+        assert client.results == {part.msg_id: None} and list(client.metadata) == [part.msg_id]
+        raises(TypeError, 'only be taken out', client.results.__setitem__, 'x', 1)
+        del client.results[part.msg_id]
+        assert client.results == {} and len(client.metadata) == 1
+        assert client.results.pop('nothing', 3) == 3
+        raises(KeyError, 'nothing', client.results.pop, 'nothing')
+        client.metadata.clear()
+        assert client.metadata == {} and client.metadata['nothing'].msg_id is None
+        """,
+    )
+
+
 def test_2_24_results_again(nb: Notebook) -> None:
     check(
         nb,

@@ -176,6 +176,14 @@ def test_2_26_resubmit(nb: Notebook) -> None:
         assert isinstance(again, ipp.AsyncHubResult) and again.get() == [2] * 4
         assert not set(again.msg_ids) & set(ar.msg_ids)
         raises(KeyError, 'nothing', rc.resubmit, ['nothing'])
+        # Placement is as it was, and what is large enough to be shared is not kept.
+        view = rc.load_balanced_view([2])
+        assert rc.resubmit(view.apply_async(lambda: mpi_rank)).get() == [2] and rc.resubmit().get() == 2
+        code = rc[1].execute('times += 5'); code.get()
+        assert rc.resubmit(code.msg_ids[0]).get() is not None and rc[1]['times'] == 12
+        import numpy
+        large = rc[0].apply_async(len, numpy.zeros(1_000_000)); large.get()
+        raises(KeyError, 'large', rc.resubmit, large)
         """,
     )
 

@@ -8,14 +8,16 @@
 ==================  ==================================================================
 file                what it is
 ==================  ==================================================================
-``client``          `Client`; with ``control`` and ``records`` what it does
+``client``          `Client`; what it does is in ``views``, ``tasks``, ``patience``, ``control``, ``records``,
+                    ``purging``
 ``connecting``      which conversation a client has; ``registry``: sets of engines by name
 ``link``            `Conversation`, a connection and its thread; ``clientlink``: what Rust gives it
 ``part``            a task on one engine
 ``submission``      work as it is sent
 ``targets``         which engines are meant
 ``engines``         which engines there are; ``waiting``: until there are enough
-``asyncresult``     `AsyncResult`; with ``timing``, ``display``, ``stream``, ``progress``
+``asyncresult``     `AsyncResult`; with ``waitable``, ``timing``, ``display``, ``stream``, ``progress``
+``cache``           what is kept of tasks that no `AsyncResult` has taken; ``sent``: to submit them again
 ``mapresult``       results of maps
 ``metadata``        what is known of a task
 ``reply``           what executing code gave

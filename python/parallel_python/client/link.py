@@ -27,9 +27,7 @@ from parallel_python.client.clientlink import ClientLink, Submission
 from parallel_python.client.engines import Engines
 from parallel_python.client.errors import EngineError, KernelError, RemoteError, TaskAborted
 from parallel_python.client.part import Part, Task
-
-#: How many submissions can be made again, and how large they may be.
-MOST_REMEMBERED, MOST_BYTES = 256, 64 * 1024
+from parallel_python.client.sent import Sent
 
 
 class Conversation:
@@ -53,8 +51,7 @@ class Conversation:
         self._known: weakref.WeakValueDictionary[str, Task] = weakref.WeakValueDictionary()
         self._answers: dict[int, Future[Any]] = {}
         self._numbers = itertools.count(1)
-        #: What was submitted last, by name, so that it can be submitted again.
-        self.sent: dict[str, Submission] = {}
+        self.sent = Sent()
         self._thread = threading.Thread(target=self._serve, name="parallel-python-client", daemon=True)
         self._thread.start()
 
@@ -63,10 +60,8 @@ class Conversation:
         self.check()
         for task, submission in zip(tasks, submissions, strict=True):
             self._tasks[task.name] = self._known[task.name] = task
-            if task.file is None and _size(submission) < MOST_BYTES:
-                self.sent[task.name] = submission
-        while len(self.sent) > MOST_REMEMBERED:
-            del self.sent[next(iter(self.sent))]
+            if task.file is None:
+                self.sent.remember(submission)
         try:
             self.link.submit(submissions)
         except BaseException:
@@ -256,7 +251,3 @@ class Conversation:
         for number in list(self._answers):
             self._answers.pop(number).set_exception(EngineError(why))
         self.engines.take("failed", why, [])
-
-
-def _size(submission: Submission) -> int:
-    return len(submission[3][1])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import threading
 import time
 import uuid
@@ -26,6 +27,15 @@ Listener = Callable[["Part", str, Any], None]
 _session = uuid.uuid4().hex
 _numbers = itertools.count()
 _unpacking = threading.Lock()
+
+
+def _begin_anew() -> None:
+    """Give a forked process names of its own."""
+    global _session
+    _session = uuid.uuid4().hex
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def new_name() -> str:

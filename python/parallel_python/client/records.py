@@ -29,8 +29,6 @@ class Records:
     block: bool
     _conversation: Conversation
     _history: list[str]
-    _kept: dict[str, Part]
-    _outstanding: set[str]
 
     def get_result(
         self, indices_or_msg_ids: Any = None, block: bool | None = None, owner: bool = True
@@ -53,7 +51,7 @@ class Records:
         """
         wanted = -1 if indices_or_msg_ids is None else indices_or_msg_ids
         single = isinstance(wanted, int | str)
-        ids = [msg_id for one in ([wanted] if single else _listed(wanted)) for msg_id in self._ids_of(one)]
+        ids = [msg_id for one in ([wanted] if single else listed(wanted)) for msg_id in self._ids_of(one)]
         known = all(self._known_part(msg_id) is not None for msg_id in ids)
         children: Any = self._parts_of(ids)
         single = single or (isinstance(wanted, AsyncResult) and wanted._single_result)
@@ -114,7 +112,7 @@ class Records:
 
     def result_status(self, msg_ids: Any, status_only: bool = True) -> dict[str, Any]:
         """Return which tasks are done, and their values unless `status_only`."""
-        ids = [msg_id for one in _listed(msg_ids) for msg_id in self._ids_of(one)]
+        ids = [msg_id for one in listed(msg_ids) for msg_id in self._ids_of(one)]
         parts = self._parts_of(ids)
         found: dict[str, Any] = {
             "pending": [part.msg_id for part in parts if not part.done],
@@ -177,7 +175,7 @@ class Records:
         """
         wanted = -1 if indices_or_msg_ids is None else indices_or_msg_ids
         single = isinstance(wanted, int | str)
-        ids = [msg_id for one in ([wanted] if single else _listed(wanted)) for msg_id in self._ids_of(one)]
+        ids = [msg_id for one in ([wanted] if single else listed(wanted)) for msg_id in self._ids_of(one)]
         tasks, submissions = [], []
         for name in dict.fromkeys(split_id(msg_id)[0] for msg_id in ids):
             task, submitted = self._again(name)
@@ -192,8 +190,8 @@ class Records:
         sent = self._conversation.sent.get(name)
         if sent is None:
             raise KeyError(
-                f"task {name!r} cannot be submitted again: only what this process has sent last can, if its"
-                " arguments were not too large to be kept"
+                f"task {name!r} cannot be submitted again: only what this process has sent can, unless its"
+                " arguments were large or it was long ago"
             )
         _, label, placement, work = sent
         ranks = None if isinstance(placement, tuple) else placement
@@ -201,55 +199,6 @@ class Records:
         if work[0] == "execute":
             task.code = work[1]
         return task, (task.name, label, placement, work)
-
-    # Forgetting.
-
-    def purge_local_results(self, jobs: Any = (), targets: Any = ()) -> None:
-        """Forget values that this client keeps.
-
-        Parameters
-        ----------
-        jobs : str, AsyncResult, list of them, or 'all'
-            Of which tasks.
-        targets : int, list of int, or 'all'
-            Of all tasks of which engines.
-        """
-        for msg_id in self._to_purge(jobs, targets):
-            self._kept.pop(msg_id, None)
-
-    def purge_hub_results(self, jobs: Any = (), targets: Any = ()) -> None:
-        """Have the kernel forget records and values; arguments as `purge_local_results`."""
-        ids = self._to_purge(jobs, targets, everywhere=True)
-        self._conversation.link.forget(sorted({split_id(msg_id)[0] for msg_id in ids}), True)
-
-    def purge_results(self, jobs: Any = (), targets: Any = ()) -> None:
-        """Forget records and values, here and in the kernel; arguments as `purge_local_results`."""
-        self.purge_local_results(jobs, targets)
-        self.purge_hub_results(jobs, targets)
-
-    def purge_everything(self) -> None:
-        """Forget all records and values, here and in the kernel, and the history."""
-        self.purge_results("all")
-        self._history.clear()
-
-    def _to_purge(self, jobs: Any, targets: Any, everywhere: bool = False) -> list[str]:
-        nothing = (isinstance(jobs, list | tuple) and not jobs) and (
-            isinstance(targets, list | tuple) and not targets
-        )
-        if nothing or (jobs is None and targets is None):
-            raise ValueError("Must specify at least one of `targets` and `jobs`")
-        known = self.hub_history() if everywhere else list(self._kept)
-        if jobs == "all":
-            ids = known
-        else:
-            ids = [msg_id for one in _listed(jobs or ()) for msg_id in self._ids_of(one)]
-        if targets is not None and (hasattr(targets, "__index__") or len(targets)):
-            chosen = set(self._targets(targets))
-            ids = ids + [msg_id for msg_id in known if split_id(msg_id)[1] in chosen]
-        pending = sorted(self._outstanding.intersection(ids))
-        if pending:
-            raise RuntimeError(f"Can't purge outstanding tasks: {pending}")
-        return ids
 
     if TYPE_CHECKING:
 
@@ -262,7 +211,8 @@ class Records:
 _NOTHING: dict[str, list[str]] = {"queue": [], "completed": [], "tasks": []}
 
 
-def _listed(one: Any) -> Any:
+def listed(one: Any) -> Any:
+    """Return what was given as a list: one task, or several."""
     return [one] if isinstance(one, int | str | AsyncResult) else list(one)
 
 

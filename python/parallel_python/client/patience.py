@@ -1,0 +1,125 @@
+"""What a client waits for: tasks, and engines."""
+
+from __future__ import annotations
+
+import warnings
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from parallel_python.client.waitable import no_limit
+
+if TYPE_CHECKING:
+    from parallel_python.client.link import Conversation
+
+
+class Patience:
+    """A part of `parallel_python.client.client.Client`."""
+
+    _conversation: Conversation
+    _outstanding: set[str]
+    cluster: Any
+
+    def wait(self, jobs: Any = None, timeout: float = -1) -> bool:
+        """Wait for tasks.
+
+        Parameters
+        ----------
+        jobs : int, str, Future, or list of them, optional
+            Indices into the history, ids, results; None: all that are not done.
+        timeout : float
+            Seconds to wait at most; negative: no limit.
+
+        Returns
+        -------
+        bool
+            Whether all are done.
+        """
+        import concurrent.futures
+
+        _, pending = concurrent.futures.wait(self._futures(jobs), no_limit(timeout))
+        return not pending
+
+    def wait_interactive(self, jobs: Any = None, interval: float = 1.0, timeout: float = -1.0) -> None:
+        """Wait for tasks with a bar that shows how many are done."""
+        from parallel_python.client.progress import wait_with_bar
+
+        wait_with_bar(self._futures(jobs), "", "tasks", interval, timeout)
+
+    def _futures(self, jobs: Any) -> list[Future[Any]]:
+        if jobs is None:
+            jobs = sorted(self._outstanding)
+        if isinstance(jobs, int | str | Future):
+            jobs = [jobs]
+        return [
+            job if isinstance(job, Future) else self.get_result(job, block=False, owner=False) for job in jobs
+        ]
+
+    def wait_for_engines(
+        self,
+        n: int | None = None,
+        *,
+        timeout: float = -1,
+        block: bool = True,
+        interactive: bool | None = None,
+        widget: bool | None = None,
+    ) -> Future[None] | None:
+        """Wait until there are at least `n` engines.
+
+        Parameters
+        ----------
+        n : int, optional
+            How many; None: as many as the client's cluster was made for.
+        timeout : float
+            Seconds to wait at most; negative: no limit.
+        block : bool
+            Whether to wait here, or to return a future.
+        interactive : bool, optional
+            Whether to show a bar; None: when there is something to wait for.
+        widget : bool, optional
+            Whether the bar is a widget; None: where that is possible.
+
+        Raises
+        ------
+        TypeError
+            When it is not said how many.
+        TimeoutError
+            When there are not as many in time.
+        EngineError
+            When the engines are stopped or cannot start.
+        """
+        if n is None:
+            n = getattr(self.cluster, "n", None)
+            if n is None:
+                raise TypeError("n engines to wait for must be specified")
+        from parallel_python.client.waiting import show_bar, wait_for_engines
+
+        engines = self._conversation.engines
+        future = wait_for_engines(engines, n, no_limit(timeout))
+        if not block:
+            return future
+        if interactive if interactive is not None else not future.done():
+            show_bar(engines, n, future, widget)
+        return future.result()
+
+    def spin(self) -> None:
+        """Do nothing: results come by themselves."""
+        _spin("spin")
+
+    def spin_thread(self, interval: float = 1) -> None:
+        """Do nothing, as `spin`."""
+        _spin("spin_thread")
+
+    def stop_spin_thread(self) -> None:
+        """Do nothing, as `spin`."""
+        _spin("stop_spin_thread")
+
+    if TYPE_CHECKING:
+
+        def get_result(
+            self, indices_or_msg_ids: Any = None, block: bool | None = None, owner: bool = True
+        ) -> Any:
+            """Return the result of tasks."""
+
+
+def _spin(name: str) -> None:
+    warnings.warn(f"`{name}` has nothing to do: results come by themselves", DeprecationWarning, stacklevel=3)

@@ -1,0 +1,132 @@
+"""A client's own tasks: how they are submitted for its views, which they were, and what is kept of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from parallel_python.client import cache, submission
+from parallel_python.client.cache import Cache
+from parallel_python.client.part import Part, Task, split_id
+
+if TYPE_CHECKING:
+    from parallel_python.client.asyncresult import AsyncResult
+    from parallel_python.client.clientlink import Submission
+    from parallel_python.client.link import Conversation
+
+
+class Tasks:
+    """A part of `parallel_python.client.client.Client`."""
+
+    _conversation: Conversation
+
+    def __init__(self) -> None:
+        self._history: list[str] = []
+        self._outstanding: set[str] = set()
+        self._results = cache.results()
+        self._metadata = cache.metadata()
+
+    def _new_task(self, method: str, ranks: Sequence[int] | None, label: str | None) -> Task:
+        return Task(label, method, ranks, self._conversation.engines.uuid_of)
+
+    def _submit(self, tasks: Sequence[Task], submissions: list[Submission]) -> list[Part]:
+        """Submit; the parts in order."""
+        self._check_open()
+        parts = [part for task in tasks for part in task]
+        for part in parts:
+            self._history.append(part.msg_id)
+            self._outstanding.add(part.msg_id)
+            self._results.keep(part)
+            self._metadata.keep(part)
+            part.watchers.append(self._note_done)
+        self._conversation.submit(tasks, submissions)
+        return parts
+
+    def _apply(
+        self,
+        targets: list[int],
+        function: Any,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        label: str | None = None,
+    ) -> list[Part]:
+        """Make a call on each of several engines."""
+        task = self._new_task("apply", targets, label)
+        return self._submit([task], [submission.apply(task, targets, function, args, kwargs)])
+
+    def _apply_each(
+        self, targets: Sequence[int], calls: Sequence[submission.Call], label: str | None = None
+    ) -> list[Part]:
+        """Make another call on each engine."""
+        tasks, submissions = [], []
+        for target, (function, args, kwargs) in zip(targets, calls, strict=True):
+            task = self._new_task("apply", [target], label)
+            submissions.append(submission.apply(task, [target], function, args, kwargs))
+            tasks.append(task)
+        return self._submit(tasks, submissions)
+
+    def _execute(self, targets: list[int], code: str, silent: bool, label: str | None = None) -> list[Part]:
+        """Run code on each of several engines."""
+        task = self._new_task("execute", targets, label)
+        return self._submit([task], [submission.execute(task, targets, code, silent=silent)])
+
+    def _interrupt(self, result: AsyncResult) -> None:
+        """Raise `KeyboardInterrupt` in tasks that run, and take back those that have not begun."""
+        names = {split_id(part.msg_id)[0] for part in result._parts if not part.done}
+        self._conversation.link.interrupt(sorted(names))
+
+    def _note_done(self, part: Part) -> None:
+        self._outstanding.discard(part.msg_id)
+
+    def _parts_of(self, children: Iterable[Part | str]) -> list[Part]:
+        """Return parts, also where they are given by id; what nobody here holds is asked of the kernel."""
+        children = list(children)
+        known = {child: self._known_part(child) for child in children if isinstance(child, str)}
+        missing = {split_id(msg_id)[0] for msg_id, part in known.items() if part is None}
+        if missing:
+            recalled = {part.msg_id: part for part in self._recall(sorted(missing))}
+            known = {msg_id: part or recalled.get(msg_id) for msg_id, part in known.items()}
+        return [self._there(child, known[child]) if isinstance(child, str) else child for child in children]
+
+    def _known_part(self, msg_id: str) -> Part | None:
+        name, rank = split_id(msg_id)
+        task = self._conversation.find(name)
+        return None if task is None else task.part(rank)
+
+    @staticmethod
+    def _there(msg_id: str, part: Part | None) -> Part:
+        if part is None:
+            raise KeyError(f"no task {msg_id!r} is known: its record was purged, or it never was")
+        return part
+
+    def _forget_parts(self, parts: Iterable[Part]) -> None:
+        for part in parts:
+            self._results.drop(part.msg_id)
+            self._metadata.drop(part.msg_id)
+
+    # What has been submitted.
+
+    @property
+    def history(self) -> list[str]:
+        """The ids of all tasks of this client, in order."""
+        return self._history
+
+    @property
+    def outstanding(self) -> set[str]:
+        """The ids of tasks that are not done."""
+        return set(self._outstanding)
+
+    @property
+    def results(self) -> Cache:
+        """The values of tasks that no `AsyncResult` has taken, by id."""
+        return self._results
+
+    @property
+    def metadata(self) -> Cache:
+        """What is known of tasks that no `AsyncResult` has taken, by id."""
+        return self._metadata
+
+    if TYPE_CHECKING:
+
+        def _check_open(self) -> None: ...
+        def _recall(self, names: list[str]) -> list[Part]: ...
