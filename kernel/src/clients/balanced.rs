@@ -28,21 +28,12 @@ impl Clients {
         let limit = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let files = files_of_work(&work);
         let ticket = self.balance.add(Balanced {
-            name,
-            label,
-            work,
-            files,
             targets: targets.map(BTreeSet::from_iter),
             retries,
             deadline: limit.and_then(|limit| now.checked_add(limit)),
             after,
             follow,
-            tried: BTreeSet::new(),
-            unmet: BTreeSet::new(),
-            failure: None,
-            last_try: false,
-            given: false,
-            ready: false,
+            ..Balanced::new(name, label, work, files)
         });
         for name in names {
             self.dependents.entry(name).or_default().push(ticket);
@@ -201,7 +192,7 @@ impl Clients {
         if let Some(task) = self.balance.get_mut(ticket) {
             task.last_try = true;
         }
-        if self.balance.not_given().contains(&ticket)
+        if !self.balance.is_given(ticket)
             && let Some(task) = self.balance.remove(ticket)
         {
             self.close(task.files);
@@ -220,7 +211,7 @@ impl Clients {
 
     /// Whether a task can go to engines by what it depends on.
     fn judge(&mut self, ticket: Ticket) {
-        let Some(task) = self.balance.get(ticket).filter(|_| self.balance.depending.contains(&ticket)) else {
+        let Some(task) = self.balance.get(ticket).filter(|_| self.balance.depends(ticket)) else {
             return;
         };
         let known = |name: &str| match self.store.ending(name) {

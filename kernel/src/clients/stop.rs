@@ -1,6 +1,6 @@
 //! Ending tasks: taking back those that have not begun, interrupting those that run.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use fabric::message::client::Told;
 use fabric::message::report::{Event, Outcome};
@@ -34,6 +34,7 @@ impl Clients {
 
     /// What waits for engines ends here.
     fn take_back_waiting(&mut self, names: &[String]) {
+        let names: HashSet<&String> = names.iter().collect();
         let waiting = std::mem::take(&mut self.waiting);
         let (aborted, kept): (VecDeque<_>, VecDeque<_>) =
             waiting.into_iter().partition(|(_, submission)| names.contains(&submission.name));
@@ -55,6 +56,7 @@ impl Clients {
     }
 
     fn tasks_named(&self, names: &[String]) -> Vec<TaskId> {
+        let names: HashSet<&String> = names.iter().collect();
         let named = self.flying.iter().filter(|(_, flying)| names.contains(&flying.name));
         let mut tasks: Vec<TaskId> = named.map(|(task, _)| *task).collect();
         tasks.sort_unstable();

@@ -78,6 +78,13 @@ impl Engine {
         format!("engine {} on {} (pid {}) {how}", self.rank(), self.hello.host, self.pid)
     }
 
+    /// It has done a task, nearly always the first one.
+    pub(super) fn drop_task(&mut self, task: TaskId) {
+        if let Some(place) = self.tasks.iter().position(|given| *given == task) {
+            self.tasks.remove(place);
+        }
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Vanished { since } => Some(since + VANISHED),

@@ -105,6 +105,7 @@ impl Cluster {
     pub fn interrupt(&mut self, task: TaskId, now: Instant, out: &mut Output) {
         let Some(flight) = self.flights.get_mut(&task) else { return };
         flight.hurry = Hurry::GiveUp(now + AFTER_AN_INTERRUPT);
+        self.hurried.insert(task);
         for engine in flight.waiting.iter().filter_map(|rank| self.engines.get(rank)) {
             // What waits behind another task need not begin for it.
             if engine.tasks.front() != Some(&task) {
@@ -142,7 +143,7 @@ impl Cluster {
         out.notices.push(Notice::Report { task, rank, event });
         if done {
             if let Some(engine) = self.engines.get_mut(&rank) {
-                engine.tasks.retain(|given| *given != task);
+                engine.drop_task(task);
             }
             self.land(task, rank, out);
         }
@@ -162,6 +163,7 @@ impl Cluster {
         for (task, flight) in concerned {
             if flight.together {
                 flight.hurry = Hurry::Interrupt(now + AFTER_A_DEATH);
+                self.hurried.insert(*task);
             }
             tasks.push(*task);
         }
@@ -173,8 +175,8 @@ impl Cluster {
 
     pub(super) fn hurry_flights(&mut self, now: Instant, out: &mut Output) {
         let due = |flight: &Flight| flight.deadline().is_some_and(|deadline| deadline <= now);
-        let tasks: Vec<TaskId> =
-            self.flights.iter().filter(|(_, flight)| due(flight)).map(|(task, _)| *task).collect();
+        let is_due = |task: &&TaskId| self.flights.get(task).is_some_and(due);
+        let tasks: Vec<TaskId> = self.hurried.iter().filter(is_due).copied().collect();
         for task in tasks {
             match self.flights.get(&task).map(|flight| &flight.hurry) {
                 Some(Hurry::Interrupt(_)) => self.interrupt(task, now, out),
@@ -186,6 +188,7 @@ impl Cluster {
 
     /// Ends every task at once, because the engines end.
     pub(super) fn ground_all(&mut self, why: &str, out: &mut Output) {
+        self.hurried.clear();
         for (task, flight) in std::mem::take(&mut self.flights) {
             for rank in flight.waiting {
                 out.notices.push(Notice::Lost { task, rank, why: why.to_owned(), lives: false });
@@ -196,6 +199,7 @@ impl Cluster {
 
     fn give_up(&mut self, task: TaskId, out: &mut Output) {
         let Some(flight) = self.flights.remove(&task) else { return };
+        self.hurried.remove(&task);
         let ranks: Vec<Rank> = flight.waiting.into_iter().collect();
         let (verb, it) = if ranks.len() == 1 { ("has", "it is") } else { ("have", "they are") };
         let why = format!(
@@ -215,6 +219,7 @@ impl Cluster {
         flight.waiting.remove(&rank);
         if flight.waiting.is_empty() {
             self.flights.remove(&task);
+            self.hurried.remove(&task);
             out.notices.push(Notice::Over { task });
         }
     }

@@ -17,7 +17,7 @@ mod flight;
 mod launch;
 mod reach;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use fabric::message::launcher::{FromLauncher, ToLauncher};
@@ -186,6 +186,8 @@ pub struct Cluster {
     supervisors: BTreeMap<u32, LinkId>,
     gateway: Option<LinkId>,
     flights: BTreeMap<TaskId, Flight>,
+    /// Those of them that are to end soon.
+    hurried: BTreeSet<TaskId>,
     last_task: TaskId,
     account: account::Account,
     last_question: u64,
@@ -318,7 +320,8 @@ impl Cluster {
     /// When [`Cluster::tick`] is wanted next.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let flights = self.flights.values().filter_map(Flight::deadline);
+        let hurried = self.hurried.iter().filter_map(|task| self.flights.get(task));
+        let flights = hurried.filter_map(Flight::deadline);
         let vanished = self.engines.values().filter_map(Engine::deadline);
         flights.chain(vanished).chain(self.phase.deadline()).min()
     }

@@ -1,5 +1,10 @@
 //! Balancing by tables: no engines and no clock.
 
+use std::time::Duration;
+
+use fabric::message::task::Work;
+
+use super::load::PATIENCE;
 use super::*;
 
 struct Play {
@@ -17,23 +22,15 @@ impl Play {
     }
 
     fn add(&mut self, targets: Option<&[Rank]>) -> Ticket {
-        let ticket = self.balance.add(Balanced {
-            name: "t".to_owned(),
-            label: String::new(),
-            work: Work::Execute { code: String::new(), store_history: false, measure: false },
-            files: Vec::new(),
-            targets: targets.map(|ranks| ranks.iter().copied().collect()),
-            retries: 0,
-            deadline: None,
-            after: None,
-            follow: None,
-            tried: BTreeSet::new(),
-            unmet: BTreeSet::new(),
-            failure: None,
-            last_try: false,
-            given: false,
-            ready: false,
-        });
+        self.add_until(targets, None)
+    }
+
+    fn add_until(&mut self, targets: Option<&[Rank]>, deadline: Option<Instant>) -> Ticket {
+        let work = Work::Execute { code: String::new(), store_history: false, measure: false };
+        let mut task = Balanced::new("t".to_owned(), String::new(), work, Vec::new());
+        task.targets = targets.map(|ranks| ranks.iter().copied().collect());
+        task.deadline = deadline;
+        let ticket = self.balance.add(task);
         self.balance.release(ticket);
         ticket
     }
@@ -114,7 +111,9 @@ fn an_engine_that_others_use_is_the_last_choice() {
 fn a_task_that_may_run_nowhere_more_is_hopeless() {
     let mut play = Play::new(2);
     let ticket = play.add(Some(&[0, 7]));
+    play.give();
     play.balance.get_mut(ticket).unwrap().tried.insert(0);
+    play.balance.ended(1, true);
     assert_eq!(play.balance.next(&play.seats(), play.now), Some(Fate::Hopeless(ticket)));
     assert_eq!(play.balance.next(&play.seats(), play.now), None);
 }
@@ -122,12 +121,28 @@ fn a_task_that_may_run_nowhere_more_is_hopeless() {
 #[test]
 fn limits_are_for_what_no_engine_has() {
     let mut play = Play::new(1);
-    let (first, second) = (play.add(None), play.add(None));
     let at = play.now + Duration::from_secs(1);
-    for ticket in [first, second] {
-        play.balance.get_mut(ticket).unwrap().deadline = Some(at);
-    }
+    let [_, second] = [(); 2].map(|()| play.add_until(None, Some(at)));
     play.give();
     assert_eq!(play.balance.deadline(), Some(at));
     assert_eq!(play.balance.too_late(at), [second]);
+}
+
+#[test]
+fn the_first_of_those_that_may_run_somewhere_is_next() {
+    let mut play = Play::new(3);
+    let tickets: Vec<Ticket> =
+        [Some(&[2][..]), None, Some(&[1]), None, Some(&[2])].map(|targets| play.add(targets)).into();
+    let mut order = Vec::new();
+    play.queued.insert(0, 1);
+    while let Some(Fate::Give(ticket, rank)) = play.balance.next(&play.seats(), play.now) {
+        order.push((ticket, rank));
+        play.balance.given(ticket, ticket, rank, play.now);
+        *play.queued.entry(rank).or_default() += 1;
+    }
+    assert_eq!(order, [(tickets[0], 2), (tickets[1], 1)]);
+    assert_eq!(play.balance.waiting(), 3);
+    assert!(play.balance.is_given(tickets[0]) && !play.balance.is_given(tickets[2]));
+    play.balance.remove(tickets[2]);
+    assert_eq!(play.balance.not_given(), [tickets[3], tickets[4]]);
 }

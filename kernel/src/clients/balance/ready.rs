@@ -1,0 +1,72 @@
+//! The tasks that can be given to engines, in order.
+//!
+//! **Invariant**: however many wait, the next one is found by a look at the first of each line, and there
+//! are as many lines as there are differences in where tasks may run: few.
+
+use std::collections::BTreeMap;
+
+use super::Ticket;
+use super::task::{Balanced, Lane};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Ready {
+    lanes: BTreeMap<Lane, BTreeMap<i64, Ticket>>,
+    count: usize,
+    first: i64,
+    last: i64,
+}
+
+impl Ready {
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Behind all others.
+    pub(super) fn push_back(&mut self, ticket: Ticket, task: &mut Balanced) {
+        self.last += 1;
+        self.put(ticket, task, self.last);
+    }
+
+    /// Before all others.
+    pub(super) fn push_front(&mut self, ticket: Ticket, task: &mut Balanced) {
+        self.first -= 1;
+        self.put(ticket, task, self.first);
+    }
+
+    fn put(&mut self, ticket: Ticket, task: &mut Balanced, place: i64) {
+        self.take(task);
+        task.place = Some(place);
+        self.lanes.entry(task.lane()).or_default().insert(place, ticket);
+        self.count += 1;
+    }
+
+    /// Takes a task out; whether it was in. Where it may run must be what it was when it came.
+    pub(super) fn take(&mut self, task: &mut Balanced) -> bool {
+        let Some(place) = task.place.take() else { return false };
+        let lane = task.lane();
+        if let Some(line) = self.lanes.get_mut(&lane) {
+            line.remove(&place);
+            if line.is_empty() {
+                self.lanes.remove(&lane);
+            }
+        }
+        self.count -= 1;
+        true
+    }
+
+    /// What `choose` makes of the first task, in order, of which it makes something.
+    pub(super) fn first<T>(&self, choose: impl Fn(&Lane) -> Option<T>) -> Option<(Ticket, T)> {
+        let heads = self.lanes.iter().filter_map(|(lane, line)| Some((lane, line.first_key_value()?)));
+        let chosen = heads.filter_map(|(lane, head)| Some((head, choose(lane)?)));
+        chosen.min_by_key(|((place, _), _)| **place).map(|((_, ticket), made)| (*ticket, made))
+    }
+
+    pub(super) fn tickets(&self) -> impl Iterator<Item = Ticket> {
+        self.lanes.values().flat_map(|line| line.values().copied())
+    }
+}
