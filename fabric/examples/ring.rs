@@ -196,12 +196,15 @@ impl Kernel {
         let mut texts: HashMap<Rank, String> = HashMap::new();
         while owing > 0 {
             match self.frames.read(&mut self.socket)?.ok_or("the gateway has closed")? {
-                FromGateway::Report { rank, report } if report.task == id => match report.event {
-                    Event::Stream { text, .. } => texts.entry(rank).or_default().push_str(&text),
-                    Event::Done { .. } => owing -= 1,
-                    other => return Err(format!("rank {rank} reported {other:?}").into()),
-                },
-                other => return Err(format!("during task {id}: {other:?}").into()),
+                FromGateway::Reports { rank, reports } => {
+                    for report in reports.into_owned() {
+                        match report.event {
+                            Event::Stream { text, .. } => texts.entry(rank).or_default().push_str(&text),
+                            Event::Done { .. } if report.task == id => owing -= 1,
+                            other => return Err(format!("rank {rank} reported {other:?} during {id}").into()),
+                        }
+                    }
+                }
             }
         }
         Ok(texts)

@@ -117,7 +117,8 @@ impl World {
     }
 
     fn next(&mut self) -> (Rank, Report) {
-        let FromGateway::Report { rank, report } = self.frames.read(&mut self.kernel).unwrap().unwrap();
+        let FromGateway::Reports { rank, reports } = self.frames.read(&mut self.kernel).unwrap().unwrap();
+        let [report] = <[Report; 1]>::try_from(reports.into_owned()).unwrap();
         (rank, report)
     }
 }
@@ -259,6 +260,11 @@ fn packets_that_become_visible_late_are_not_missed() {
     }
 }
 
+/// What the gateway says of one report of rank 1.
+fn reported(report: Report) -> FromGateway<'static> {
+    FromGateway::Reports { rank: 1, reports: vec![report].into() }
+}
+
 #[test]
 fn rings_that_found_the_doorbell_full_are_rung_later() {
     let folder = tempfile::tempdir().unwrap();
@@ -276,7 +282,7 @@ fn rings_that_found_the_doorbell_full_are_rung_later() {
     let mut frames = Frames::default();
     for n in 0..10 {
         let report = line(1, &n.to_string());
-        assert_eq!(frames.read(&mut kernel).unwrap(), Some(FromGateway::Report { rank: 1, report }));
+        assert_eq!(frames.read(&mut kernel).unwrap(), Some(reported(report)));
     }
     until(|| !one.polls());
 }
@@ -363,18 +369,18 @@ fn packets_that_make_no_sense_are_dropped() {
     kernel.set_read_timeout(Some(DEADLINE)).unwrap();
     let zero = Engine::start(twins.next().unwrap(), bell, Some(gateway), 0);
     let mut one = twins.next().unwrap();
-    let good = frame::pack(&done(3)).unwrap();
-    let report = |bytes: &[u8]| frame::pack(&Packet::Report(bytes.to_vec().into())).unwrap();
-    let mut packets: Vec<Vec<u8>> = (0..good.len()).map(|cut| report(&good[..cut])).collect();
-    packets.extend([vec![], vec![9], vec![0xff; 40], frame::pack(&Packet::Task(vec![1].into())).unwrap()]);
-    packets.push(report(&good));
+    let good = frame::pack(&Packet::Reports(vec![done(3)].into())).unwrap();
+    let mut packets: Vec<Vec<u8>> = (0..good.len()).map(|cut| good[..cut].to_vec()).collect();
+    let task = Packet::Tasks(vec![vec![1].into()].into());
+    packets.extend([vec![], vec![9], vec![0xff; 40], frame::pack(&task).unwrap()]);
+    packets.push(good);
     let mut pipe = ring_by_hand(&folder, 0);
     for packet in packets {
         one.send(0, &packet).unwrap();
         pipe.write_all(&1_u32.to_le_bytes()).unwrap();
     }
     let got = Frames::default().read(&mut &kernel).unwrap();
-    assert_eq!(got, Some(FromGateway::Report { rank: 1, report: done(3) }));
+    assert_eq!(got, Some(reported(done(3))));
     assert_eq!(zero.comm.reason(), None);
 }
 

@@ -111,7 +111,8 @@ impl Engine {
     fn capture(&self) -> PyResult<()> {
         let link = Arc::clone(&self.link);
         // Text that cannot be sent is too large to be read.
-        let sink = move |task: &TaskId, name, text| drop(link.report(*task, Event::Stream { name, text }));
+        let sink =
+            move |task: &TaskId, name, text| drop(link.report(*task, vec![Event::Stream { name, text }]));
         let capture = Capture::start(0, Box::new(sink))?;
         let _ = self.capture.set(capture);
         Ok(())
@@ -223,19 +224,27 @@ impl Engine {
         self.report(py, Event::Result { count, content: Json::from(content) })
     }
 
-    /// Reports the value of a call: a pickle, and its buffers as bytes-like objects or as the places
+    /// Reports the value of a call and its end: a pickle, and its buffers as bytes-like objects or as the places
     /// `(holder, descriptor, offset, length)` of memory files, which are closed when the kernel has opened them.
-    fn value(
+    ///
+    /// # Errors
+    /// `ValueError` when the value is too large to be sent; then nothing was reported.
+    fn returned(
         &self,
         py: Python<'_>,
         pickle: &Bound<'_, PyBytes>,
         buffers: Vec<Bound<'_, PyAny>>,
+        count: u32,
+        started: f64,
+        completed: f64,
     ) -> PyResult<()> {
         let payload = self.hand_over(py, pickle, buffers)?;
-        self.report(py, Event::Value { payload })
+        self.end();
+        let done = Event::Done { outcome: Outcome::Ok, count, started, completed };
+        self.report_all(py, vec![Event::Value { payload }, done])
     }
 
-    /// Reports what the task shows of its state while it runs; as `value`.
+    /// Reports what the task shows of its state while it runs; as `returned`.
     fn data(
         &self,
         py: Python<'_>,
@@ -309,9 +318,7 @@ impl Engine {
             None => Outcome::Ok,
             Some((ename, evalue, traceback)) => Outcome::Error(Raised { ename, evalue, traceback }),
         };
-        if let Some(capture) = self.capture.get() {
-            self.link.ledger.end(capture.tag());
-        }
+        self.end();
         self.report(py, Event::Done { outcome, count, started, completed })
     }
 
@@ -430,15 +437,26 @@ impl Engine {
 
     /// Reports an event of the task that runs, or that ran last, after what was written before it.
     fn report(&self, py: Python<'_>, event: Event) -> PyResult<()> {
+        self.report_all(py, vec![event])
+    }
+
+    fn report_all(&self, py: Python<'_>, events: Vec<Event>) -> PyResult<()> {
         if self.is_fork() {
             return Ok(());
         }
         let Some(capture) = self.capture.get() else { return Ok(()) };
         py.detach(|| {
             capture.flush();
-            self.link.report(capture.tag(), event)
+            self.link.report(capture.tag(), events)
         })
         .map_err(|error| PyValueError::new_err(format!("cannot be sent to the notebook: {error}")))
+    }
+
+    /// The task that runs has ended; that is about to be reported.
+    fn end(&self) {
+        if let Some(capture) = self.capture.get() {
+            self.link.ledger.end(capture.tag());
+        }
     }
 
     /// Does something with the capture that may have to wait for the kernel to read.

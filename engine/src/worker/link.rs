@@ -58,24 +58,27 @@ impl Link {
         let _ = self.outbox.set(outbox);
     }
 
-    /// Reports an event of `task`.
+    /// Reports events of `task`, all or none.
     ///
     /// # Errors
-    /// Only when the event itself cannot be sent, because it is too large.
-    pub(super) fn report(&self, task: TaskId, event: Event) -> Result<(), FabricError> {
-        let report = Report { task, event };
+    /// Only when the events themselves cannot be sent, because they are too large.
+    pub(super) fn report(&self, task: TaskId, events: Vec<Event>) -> Result<(), FabricError> {
+        let reports: Vec<Report> = events.into_iter().map(|event| Report { task, event }).collect();
         if let (false, Some(outbox)) = (self.is_rescue(), self.outbox.get()) {
-            match outbox.report(&report) {
+            match outbox.report_all(&reports) {
                 Ok(()) => return Ok(()),
                 Err(error @ (FabricError::TooLong { .. } | FabricError::Frame(_))) => return Err(error),
                 Err(_broken) => self.begin_rescue(),
             }
         }
-        match self.send(&FromWorker::Report(report)) {
-            // A kernel that has gone is noticed by the lifeline's reader.
-            Err(FrameError::Io(_)) | Ok(()) => Ok(()),
-            Err(error) => Err(error.into()),
+        for report in reports {
+            match self.send(&FromWorker::Report(report)) {
+                // A kernel that has gone is noticed by the lifeline's reader.
+                Err(FrameError::Io(_)) | Ok(()) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
+        Ok(())
     }
 
     /// Reports the end of a task that never began.
@@ -84,7 +87,7 @@ impl Link {
         self.ledger.end(task);
         let done = Event::Done { outcome: Outcome::Aborted, count: 0, started: now, completed: now };
         // It is small enough for any way there is.
-        drop(self.report(task, done));
+        drop(self.report(task, vec![done]));
     }
 
     pub(super) fn hello(&self, hello: &Hello) -> Result<(), FrameError> {

@@ -12,7 +12,7 @@
 
 mod executable;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
@@ -40,7 +40,7 @@ pub(crate) enum Heard {
     /// A connection's first message, and the way back.
     Hello(Hello, UnixStream),
     Launcher(FromLauncher),
-    Gateway(FromGateway),
+    Gateway(FromGateway<'static>),
     Worker(Rank, FromWorker),
     Supervisor(FromSupervisor),
     /// The end of file of a process with this id, or of the launcher.
@@ -60,6 +60,8 @@ pub(crate) struct Engines {
     pub(crate) heard: Receiver<Heard>,
     /// What was heard while something else was waited for.
     pub(crate) pending: Vec<Heard>,
+    /// Reports that came together with one that was taken.
+    reports: VecDeque<(Rank, Report)>,
     next: TaskId,
 }
 
@@ -210,6 +212,7 @@ impl Engines {
             supervisor_pids: BTreeMap::new(),
             heard,
             pending: Vec::new(),
+            reports: VecDeque::new(),
             next: 1,
         }
     }
@@ -300,9 +303,18 @@ impl Engines {
 
     /// The next report of any engine.
     pub(crate) fn report(&mut self, deadline: Instant) -> (Rank, Report) {
+        if let Some(report) = self.reports.pop_front() {
+            return report;
+        }
         loop {
             match self.next(deadline) {
-                Heard::Gateway(FromGateway::Report { rank, report }) => return (rank, report),
+                Heard::Gateway(FromGateway::Reports { rank, reports }) => {
+                    let mut reports = reports.into_owned().into_iter().map(|report| (rank, report));
+                    if let Some(first) = reports.next() {
+                        self.reports.extend(reports);
+                        return first;
+                    }
+                }
                 Heard::Worker(rank, FromWorker::Report(report)) => return (rank, report),
                 other => self.pending.push(other),
             }

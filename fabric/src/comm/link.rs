@@ -3,6 +3,7 @@
 //!
 //! **Invariant**: a packet is sent first and rung for afterwards; nothing is sent to a dead rank.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -80,12 +81,18 @@ impl Link {
         }
     }
 
+    /// Hands tasks to `to`, which is the only target of each.
+    pub(super) fn hand(&mut self, to: Rank, tasks: &[ByteBuf]) -> Result<(), FabricError> {
+        self.tell_settled()?;
+        self.post_all(&[to], &Packet::Tasks(Cow::Borrowed(tasks)))
+    }
+
     /// Hands a task to each of `targets` but this rank.
     pub(super) fn fan_out(&mut self, id: TaskId, targets: &[Rank], task: ByteBuf) -> Result<(), FabricError> {
         self.tell_settled()?;
         let living: Vec<_> = targets.iter().copied().filter(|rank| !self.lost.contains(rank)).collect();
         self.roster.open(id, &living);
-        self.post_all(&living, &Packet::Task(task))
+        self.post_all(&living, &Packet::Tasks(Cow::Owned(vec![task])))
     }
 
     /// Sends one packet and rings for it.
@@ -266,7 +273,7 @@ impl Link {
     }
 
     /// Sends `packet` to each of `targets` that lives and is not this rank.
-    fn post_all(&mut self, targets: &[Rank], packet: &Packet) -> Result<(), FabricError> {
+    fn post_all(&mut self, targets: &[Rank], packet: &Packet<'_>) -> Result<(), FabricError> {
         let bytes = frame::pack(packet)?;
         let own = self.rank;
         for to in targets.iter().copied().filter(|to| *to != own) {

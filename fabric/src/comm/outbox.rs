@@ -4,9 +4,8 @@
 //! **Invariant**: when [`Outbox::report`] returns, the report is on its way, and reports of one
 //! thread keep their order.
 
+use std::borrow::Cow;
 use std::sync::Arc;
-
-use serde_bytes::ByteBuf;
 
 use super::Shared;
 use crate::frame;
@@ -26,13 +25,21 @@ impl Outbox {
         Outbox { shared }
     }
 
-    /// Sends `report` to the kernel. Blocks only while the kernel does not keep up.
+    /// Sends one report to the kernel.
+    ///
+    /// # Errors
+    /// As [`Outbox::report_all`].
+    pub fn report(&self, report: &Report) -> Result<(), FabricError> {
+        self.report_all(std::slice::from_ref(report))
+    }
+
+    /// Sends `reports` to the kernel, all or none. Blocks only while the kernel does not keep up.
     ///
     /// # Errors
     /// [`FabricError::Gone`] when rank 0 is dead: the lifeline is the way then.
     /// [`FabricError::Ended`] when the comm thread has ended, [`FabricError::Forked`] in a child of
     /// the engine's process; and what the carrier says.
-    pub fn report(&self, report: &Report) -> Result<(), FabricError> {
+    pub fn report_all(&self, reports: &[Report]) -> Result<(), FabricError> {
         // MPI, the doorbells and the lock are the parent's: a fork has copies of them, not shares.
         if std::process::id() != self.shared.process {
             return Err(FabricError::Forked);
@@ -40,12 +47,15 @@ impl Outbox {
         self.shared.check()?;
         match &self.shared.gateway {
             Some(gateway) => {
-                let frame = FromGateway::Report { rank: self.shared.rank, report: report.clone() };
+                let frame = FromGateway::Reports { rank: self.shared.rank, reports: Cow::Borrowed(reports) };
                 gateway.write(&frame::encode(&frame)?).map_err(FabricError::Ended)?;
             }
-            None => self.post(report)?,
+            None => {
+                let bytes = frame::pack(&Packet::Reports(Cow::Borrowed(reports)))?;
+                self.shared.link_with_room()?.report(&bytes)?;
+            }
         }
-        if matches!(report.event, Event::Done { .. }) {
+        for report in reports.iter().filter(|report| matches!(report.event, Event::Done { .. })) {
             let mut link = self.shared.link();
             link.finish(report.task);
             link.done(report.task, self.shared.rank);
@@ -77,11 +87,5 @@ impl Outbox {
         }
         link.wake();
         self.shared.room.notify_all();
-    }
-
-    fn post(&self, report: &Report) -> Result<(), FabricError> {
-        let packet = Packet::Report(ByteBuf::from(frame::pack(report)?));
-        let bytes = frame::pack(&packet)?;
-        self.shared.link_with_room()?.report(&bytes)
     }
 }

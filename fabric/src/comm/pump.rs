@@ -4,6 +4,7 @@
 //! **Invariant**: it sleeps without a limit unless a packet was announced, own sends are not
 //! complete, or a task is done here and not everywhere. What arrives and makes no sense is dropped.
 
+use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use serde_bytes::ByteBuf;
 
 use super::backoff::{Backoff, Look};
 use super::gateway::Gateway;
@@ -19,7 +21,7 @@ use super::{Ended, Shared};
 use crate::doorbell::{Doorbell, Heard};
 use crate::frame::{self, Frames};
 use crate::message::Rank;
-use crate::message::report::{Event, Report};
+use crate::message::report::Event;
 use crate::message::task::{FromGateway, Packet, Task, TaskId, ToGateway};
 use crate::sys;
 use crate::transport::FabricError;
@@ -149,11 +151,22 @@ impl Pump {
         let shared = Arc::clone(&self.shared);
         let Some(gateway) = &shared.gateway else { return Ok(()) };
         gateway.read(&mut self.orders)?;
+        let mut single = BTreeMap::new();
         while let Some(order) = Gateway::next(&mut self.orders)? {
             self.backoff.reset();
             match order {
-                ToGateway::FanOut { id, targets, task } => self.fan_out(id, &targets, task)?,
+                ToGateway::FanOut { id: _, targets, task }
+                    if let [target] = targets[..]
+                        && target != shared.rank =>
+                {
+                    single.entry(target).or_insert_with(Vec::new).push(task);
+                }
+                ToGateway::FanOut { id, targets, task } => {
+                    self.hand_out(&mut single)?;
+                    self.fan_out(id, &targets, task)?;
+                }
                 ToGateway::Lost { ranks } => {
+                    self.hand_out(&mut single)?;
                     for rank in ranks {
                         self.heard.forget(rank);
                         shared.link().forget(rank).map_err(broken)?;
@@ -161,10 +174,18 @@ impl Pump {
                 }
             }
         }
+        self.hand_out(&mut single)
+    }
+
+    /// Tasks that came together for one rank each go together.
+    fn hand_out(&mut self, single: &mut BTreeMap<Rank, Vec<ByteBuf>>) -> Result<(), Ended> {
+        while let Some((target, tasks)) = single.pop_first() {
+            self.shared.link().hand(target, &tasks).map_err(broken)?;
+        }
         Ok(())
     }
 
-    fn fan_out(&mut self, id: TaskId, targets: &[Rank], task: serde_bytes::ByteBuf) -> Result<(), Ended> {
+    fn fan_out(&mut self, id: TaskId, targets: &[Rank], task: ByteBuf) -> Result<(), Ended> {
         let own = targets.contains(&self.shared.rank).then(|| frame::unpack::<Task>(&task));
         self.shared.link().fan_out(id, targets, task).map_err(broken)?;
         match own {
@@ -206,30 +227,30 @@ impl Pump {
             self.heard.packet(from);
             let length = bytes.len() as u64;
             match frame::unpack(&bytes) {
-                Ok(Packet::Task(task)) => match frame::unpack(&task) {
-                    Ok(task) => self.deliver(task)?,
-                    Err(error) => dropped(from, &error.to_string()),
-                },
+                Ok(Packet::Tasks(tasks)) => {
+                    for task in tasks.iter() {
+                        match frame::unpack(task) {
+                            Ok(task) => self.deliver(task)?,
+                            Err(error) => dropped(from, &error.to_string()),
+                        }
+                    }
+                }
                 Ok(Packet::Settled { task }) => self.shared.link().settle(task),
                 Ok(Packet::Taken { bytes }) => {
                     self.shared.link().taken(bytes);
                     self.shared.room.notify_all();
                 }
-                Ok(Packet::Report(report)) => match frame::unpack::<Report>(&report) {
-                    Ok(report) => {
-                        if let Some(taken) = self.taken.get_mut(from as usize) {
-                            *taken += length;
-                        }
-                        if matches!(report.event, Event::Done { .. }) {
-                            done.push((report.task, from));
-                        }
-                        match frame::encode(&FromGateway::Report { rank: from, report }) {
-                            Ok(frame) => frames.extend(frame),
-                            Err(error) => dropped(from, &error.to_string()),
-                        }
+                Ok(Packet::Reports(reports)) => {
+                    if let Some(taken) = self.taken.get_mut(from as usize) {
+                        *taken += length;
                     }
-                    Err(error) => dropped(from, &error.to_string()),
-                },
+                    let ended = reports.iter().filter(|report| matches!(report.event, Event::Done { .. }));
+                    done.extend(ended.map(|report| (report.task, from)));
+                    match frame::encode(&FromGateway::Reports { rank: from, reports }) {
+                        Ok(frame) => frames.extend(frame),
+                        Err(error) => dropped(from, &error.to_string()),
+                    }
+                }
                 Err(error) => dropped(from, &error.to_string()),
             }
         }

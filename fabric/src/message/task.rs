@@ -1,5 +1,7 @@
 //! What the kernel asks engines to do, and how a task reaches every one of its targets.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -80,23 +82,23 @@ pub enum ToGateway {
 
 /// Gateway (rank 0) → kernel, on the gateway socket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum FromGateway {
+pub enum FromGateway<'a> {
     /// What `rank` reported.
-    Report {
+    Reports {
         /// The reporting engine.
         rank: Rank,
-        /// What it said.
-        report: Report,
+        /// What it said, in order.
+        reports: Cow<'a, [Report]>,
     },
 }
 
 /// Rank ↔ rank, on the private communicator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Packet {
-    /// Rank 0 → a target: an encoded [`Task`].
-    Task(ByteBuf),
-    /// A rank → rank 0: an encoded [`Report`].
-    Report(ByteBuf),
+pub enum Packet<'a> {
+    /// Rank 0 → a target: encoded [`Task`]s, in order.
+    Tasks(Cow<'a, [ByteBuf]>),
+    /// A rank → rank 0: what it has to report, in order.
+    Reports(Cow<'a, [Report]>),
     /// Rank 0 → the targets of a task: every one of them is done, stop polling for its sake.
     Settled {
         /// The task that ended.

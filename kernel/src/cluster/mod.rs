@@ -57,7 +57,7 @@ pub enum Event {
     /// A supervisor said something.
     Supervisor(FromSupervisor),
     /// The gateway said something.
-    Gateway(FromGateway),
+    Gateway(FromGateway<'static>),
     /// A connection has ended.
     Closed {
         /// Which.
@@ -240,7 +240,11 @@ impl Cluster {
             Event::Supervisor(FromSupervisor::Exited { worker, ending, last_words, line }) => {
                 self.exited(worker, ending, &last_words, line, now, out);
             }
-            Event::Gateway(FromGateway::Report { rank, report }) => self.report(rank, report, out),
+            Event::Gateway(FromGateway::Reports { rank, reports }) => {
+                for report in reports.into_owned() {
+                    self.report(rank, report, out);
+                }
+            }
             Event::Closed { link } => {
                 self.closed(link, now);
                 self.ask_for_account(out);

@@ -269,7 +269,7 @@ async fn converse(
         }
         // Output comes this way.
         Role::Gateway => {
-            pass_on::<FromGateway>(&mut reader, set, &inputs, Some(&backlog), Event::Gateway).await
+            pass_on::<FromGateway<'static>>(&mut reader, set, &inputs, Some(&backlog), Event::Gateway).await
         }
         Role::Worker(_) => {
             pass_on::<FromWorker>(&mut reader, set, &inputs, None, |said| Event::Worker { link, said }).await

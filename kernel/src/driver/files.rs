@@ -52,22 +52,24 @@ impl Files {
     /// Opens the files that came with a report; what is to be said to the engine.
     pub(super) fn adopt_event(&mut self, event: &mut cluster::Event) -> Option<cluster::Event> {
         match event {
-            cluster::Event::Gateway(FromGateway::Report { rank, report }) => {
-                self.adopt_report(Reporter::Rank(*rank), report)
+            cluster::Event::Gateway(FromGateway::Reports { rank, reports }) => {
+                self.adopt_reports(Reporter::Rank(*rank), reports.to_mut())
             }
             cluster::Event::Worker { link, said: FromWorker::Report(report) } => {
-                self.adopt_report(Reporter::Link(*link), report)
+                self.adopt_reports(Reporter::Link(*link), std::slice::from_mut(report))
             }
             _ => None,
         }
     }
 
-    fn adopt_report(&mut self, reporter: Reporter, report: &mut Report) -> Option<cluster::Event> {
-        let (Happened::Value { payload } | Happened::Data { payload }) = &mut report.event else {
-            return None;
-        };
-        let descriptors = self.adopt(payload);
-        payload.shared().next().is_some().then_some(cluster::Event::Adopted { reporter, descriptors })
+    fn adopt_reports(&mut self, reporter: Reporter, reports: &mut [Report]) -> Option<cluster::Event> {
+        let mut descriptors = Vec::new();
+        for report in reports {
+            if let Happened::Value { payload } | Happened::Data { payload } = &mut report.event {
+                descriptors.extend(self.adopt(payload));
+            }
+        }
+        (!descriptors.is_empty()).then_some(cluster::Event::Adopted { reporter, descriptors })
     }
 
     /// Opens the files of a payload under this process's name: the descriptors that they had. A file that cannot

@@ -108,7 +108,7 @@ impl Play {
     }
 
     fn report(&mut self, task: TaskId, rank: u32, event: Happened) {
-        let report = FromGateway::Report { rank, report: Report { task, event } };
+        let report = FromGateway::Reports { rank, reports: vec![Report { task, event }].into() };
         self.on(Event::Engines { set: 1, event: cluster::Event::Gateway(report) });
     }
 

@@ -77,16 +77,13 @@ class Runner:
         self.shell.interrupts.kept = False
         value, error = self.engine.run(lambda: self.call(call, buffers), task)
         self.shell.interrupts.keep()
-        completed = time.time()
-        raised = None
+        completed, count = time.time(), self.shell.execution_count
         if error is None:
             try:
-                self.engine.value(*value)
+                return self.engine.returned(*value, count, started, completed)
             except ValueError as refused:
                 error = refused
-        if error is not None:
-            raised = self.shell.describe_apply(error)
-        self.engine.done(raised, self.shell.execution_count, started, completed)
+        self.engine.done(self.shell.describe_apply(error), count, started, completed)
 
     def call(self, call: bytes, buffers: list[Any]) -> tuple[bytes, list[Any]]:
         """Run a pickled call, which an interrupt may end."""
