@@ -49,7 +49,7 @@ fn main() -> Fallible<()> {
     let (tasks, inbox) = channel();
     let (gateway, kernel) =
         if rank == 0 { UnixStream::pair().map(|(a, b)| (Some(a), Some(b)))? } else { (None, None) };
-    let (comm, outbox) = Comm::start(Box::new(fabric), bell, gateway, tasks)?;
+    let (comm, outbox) = Comm::start(Box::new(fabric), bell, gateway, tasks, false)?;
     let kernel =
         kernel.map(|socket| thread::spawn(move || Kernel::new(socket, size).run(&options, &library)));
     let mut leave = false;

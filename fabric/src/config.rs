@@ -22,6 +22,8 @@ pub struct RankConfig {
     pub mpi_plugin: PathBuf,
     /// The `libmpi` to bind to; `None` leaves it to the dynamic linker.
     pub libmpi: Option<PathBuf>,
+    /// Ranks do not share memory with the kernel: large buffers travel over MPI.
+    pub carries: bool,
     /// Threads for BLAS and OpenMP where the user's environment sets none.
     pub threads: Option<u32>,
     /// Environment variables that the launch had to change, and what user code must see instead

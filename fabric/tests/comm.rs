@@ -128,7 +128,7 @@ impl Engine {
         let looks = Arc::new(AtomicU64::new(0));
         let watched = Watched { twin, looks: Arc::clone(&looks), late, held: None };
         let (tasks, inbox) = channel();
-        let (comm, outbox) = Comm::start(Box::new(watched), bell, gateway, tasks).unwrap();
+        let (comm, outbox) = Comm::start(Box::new(watched), bell, gateway, tasks, false).unwrap();
         Engine { comm, outbox, inbox, looks }
     }
 

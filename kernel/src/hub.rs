@@ -7,12 +7,17 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use fabric::message::client::Ask;
+use fabric::message::report::Event as Report;
 
 use crate::clients::{self, ClientId, Clients, Core};
 use crate::cluster::{self, Cluster, Notice, Phase, SetId};
 
 /// How long the engines may take to end. The launcher ends what is left.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Why nobody can be asked for input.
+const NOBODY: &str = "this engine asks for input, but it belongs to no notebook: nobody can be asked; give what it \
+                      needs as an argument";
 
 /// Everything that can happen.
 #[derive(Debug)]
@@ -126,7 +131,12 @@ impl Hub {
             if matches!(notice, Notice::Phase) {
                 self.effects.push(Effect::Phase);
             }
-            self.act(now, |clients, core| drop(clients.notice(notice, core)));
+            self.act(now, |clients, core| match notice {
+                Notice::Report { rank, event: Report::Ask { question, .. }, .. } => {
+                    core.cluster.answer(rank, question, Err(NOBODY.to_owned()), core.out);
+                }
+                notice => drop(clients.notice(notice, core)),
+            });
         }
         if let Some(deadline) = self.ending {
             let stopping = matches!(self.cluster.phase(), Phase::Stopping { .. });

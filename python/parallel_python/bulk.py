@@ -2,7 +2,8 @@
 
 The writer puts the buffers of a submission or a result into a file in memory; the receivers map it
 privately. So there is one copy however many engines take part, each of them can write to what it has got,
-and the memory is free when the last process has let go of it.
+and the memory is free when the last process has let go of it. Where ranks do not share memory
+(``PARALLEL_PYTHON_BULK=mpi`` says so of all), Rust carries the files over MPI, and all is the same here.
 
 A buffer outside a pickle is bytes, or *shared*: ``(holder, descriptor, offset, length)``, a part of the file
 that the process `holder` has open as `descriptor`.
@@ -103,8 +104,6 @@ def share(buffers: Sequence[memoryview]) -> tuple[list[bytes | Shared], SharedFi
     """Return what stands for buffers in a message, and the file they are in if they are in one."""
     if not buffers:
         return [], None
-    if os.environ.get("PARALLEL_PYTHON_BULK") == "mpi":
-        return [bytes(buffer) for buffer in buffers], None
     file = SharedFile(buffers)
     return list(file.blobs), file
 

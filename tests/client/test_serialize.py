@@ -240,17 +240,6 @@ def test_more_than_there_is_is_refused_with_sizes(monkeypatch: pytest.MonkeyPatc
         bulk.share([memoryview(bytearray(80_000_000))])
 
 
-def test_buffers_can_go_inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    numpy = pytest.importorskip("numpy")
-    monkeypatch.setenv("PARALLEL_PYTHON_BULK", "mpi")
-    data, buffers, _ = dumps(numpy.ones(100_000))
-    blobs, file = bulk.share(buffers)
-    assert file is None and isinstance(blobs[0], bytes)
-    received = loads(data, bulk.receive(blobs))
-    received += 1
-    assert received.sum() == 200_000
-
-
 def test_kinds_of_arrays_survive() -> None:
     numpy = pytest.importorskip("numpy")
     pandas = pytest.importorskip("pandas")

@@ -66,7 +66,12 @@ impl Link {
         let reports: Vec<Report> = events.into_iter().map(|event| Report { task, event }).collect();
         if let (false, Some(outbox)) = (self.is_rescue(), self.outbox.get()) {
             match outbox.report_all(&reports) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    if outbox.carries() {
+                        self.close_own(&reports);
+                    }
+                    return Ok(());
+                }
                 Err(error @ (FabricError::TooLong { .. } | FabricError::Frame(_))) => return Err(error),
                 Err(_broken) => self.begin_rescue(),
             }
@@ -125,8 +130,23 @@ impl Link {
         self.reported().extend(descriptors.map(|shared| shared.descriptor));
     }
 
+    /// The memory files of what was reported have been copied.
+    fn close_own(&self, reports: &[Report]) {
+        let own = std::process::id();
+        let payloads = reports.iter().filter_map(|report| match &report.event {
+            Event::Value { payload } | Event::Data { payload } => Some(payload),
+            _ => None,
+        });
+        let files = payloads.flat_map(Payload::shared).filter(|shared| shared.holder == own);
+        let files: Vec<u32> = files.map(|shared| shared.descriptor).collect();
+        self.release(&files);
+    }
+
     /// The kernel has opened these memory files. Only what was handed over is closed.
     pub(super) fn release(&self, descriptors: &[u32]) {
+        if let Some(outbox) = self.outbox.get() {
+            outbox.release(descriptors);
+        }
         let mut reported = self.reported();
         for descriptor in descriptors.iter().filter(|descriptor| reported.remove(descriptor)) {
             ffi::close_descriptor(descriptor.cast_signed());

@@ -43,7 +43,7 @@ pub(super) fn enter(set: &RankConfig, tasks: Sender<Task>) -> anyhow::Result<Wor
     let bell = Doorbell::create(&if whole { set.runtime.clone() } else { folder_of_one(set)? }, rank)?;
     let gateway = if rank == 0 && whole { Some(connect_gateway(set)?) } else { None };
     let descriptor = gateway.as_ref().map(|gateway| gateway.as_raw_fd());
-    let (comm, outbox) = Comm::start(Box::new(mpi), bell, gateway, tasks)?;
+    let (comm, outbox) = Comm::start(Box::new(mpi), bell, gateway, tasks, set.carries)?;
     Ok(World { rank, size, library, comm, outbox, gateway: descriptor, signal })
 }
 

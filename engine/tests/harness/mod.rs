@@ -170,6 +170,7 @@ impl Engines {
             socket,
             runtime: runtime.path().to_path_buf(),
             size,
+            carries: false,
             libpython: if door == Door::Embedded { libpython(&python) } else { None },
             python,
             mpi_plugin,

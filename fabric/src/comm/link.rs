@@ -87,11 +87,17 @@ impl Link {
         self.post_all(&[to], &Packet::Tasks(Cow::Borrowed(tasks)))
     }
 
-    /// Hands a task to each of `targets` but this rank.
-    pub(super) fn fan_out(&mut self, id: TaskId, targets: &[Rank], task: ByteBuf) -> Result<(), FabricError> {
+    /// A task is about to be handed to these: those of them that live.
+    pub(super) fn open(&mut self, id: TaskId, targets: &[Rank]) -> Result<Vec<Rank>, FabricError> {
         self.tell_settled()?;
         let living: Vec<_> = targets.iter().copied().filter(|rank| !self.lost.contains(rank)).collect();
         self.roster.open(id, &living);
+        Ok(living)
+    }
+
+    /// Hands a task to each of `targets` but this rank.
+    pub(super) fn fan_out(&mut self, id: TaskId, targets: &[Rank], task: ByteBuf) -> Result<(), FabricError> {
+        let living = self.open(id, targets)?;
         self.post_all(&living, &Packet::Tasks(Cow::Owned(vec![task])))
     }
 

@@ -13,19 +13,23 @@
 //! **Boundary**: no Python and no interrupts: those come by lifeline.
 
 mod backoff;
+mod cargo;
 mod gateway;
 mod link;
 mod outbox;
 mod pump;
 mod roster;
+mod shipping;
 
+use std::collections::HashMap;
+use std::fs::File;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::doorbell::{Doorbell, Ringer};
-use crate::message::task::Task;
+use crate::message::task::{Task, TaskId};
 use crate::sys;
 use crate::transport::{Fabric, FabricError};
 use gateway::Gateway;
@@ -62,7 +66,8 @@ pub enum Ended {
 
 impl Comm {
     /// Waits until every rank is here, then starts the thread. `gateway` is the socket to the
-    /// kernel, on rank 0. The sender `inbox` is dropped when the thread ends, whatever the reason
+    /// kernel, on rank 0. With `carries` the ranks do not share memory with each other, and large buffers travel
+    /// with the packets. The sender `inbox` is dropped when the thread ends, whatever the reason
     /// ([`Comm::reason`]).
     ///
     /// # Errors
@@ -73,6 +78,7 @@ impl Comm {
         bell: Doorbell,
         gateway: Option<UnixStream>,
         inbox: Sender<Task>,
+        carries: bool,
     ) -> Result<(Comm, Outbox), FabricError> {
         // Every doorbell is created before its owner comes here, so after the barrier all exist.
         fabric.barrier()?;
@@ -82,6 +88,9 @@ impl Comm {
             rank,
             link: Mutex::new(Link::new(fabric, ringers(&bell, rank, size)?)),
             gateway,
+            carries,
+            shipping: Mutex::default(),
+            kept: Mutex::default(),
             room: Condvar::new(),
             ended: OnceLock::new(),
             process: std::process::id(),
@@ -128,13 +137,31 @@ struct Shared {
     rank: u32,
     link: Mutex<Link>,
     gateway: Option<Gateway>,
+    /// Large buffers travel with the packets.
+    carries: bool,
+    /// Held by who sends pieces and the reports that name them.
+    shipping: Mutex<()>,
+    kept: Mutex<Kept>,
     /// Notified when the link may have room for reports again, or never will.
     room: Condvar,
     ended: OnceLock<Ended>,
     process: u32,
 }
 
+/// Files of large buffers that have arrived, as long as somebody may open them.
+#[derive(Debug, Default)]
+struct Kept {
+    /// Of tasks that have not ended here.
+    tasks: HashMap<TaskId, File>,
+    /// Of reports that the kernel has not taken over, by descriptor; on rank 0.
+    reports: HashMap<u32, File>,
+}
+
 impl Shared {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The link is consistent after every statement that may panic, so a poisoned lock is a lock.
     fn link(&self) -> MutexGuard<'_, Link> {
         self.link.lock().unwrap_or_else(PoisonError::into_inner)

@@ -5,9 +5,10 @@
 //! thread keep their order.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::Shared;
+use super::cargo::{Cargo, Position, is_large};
 use crate::frame;
 use crate::message::Rank;
 use crate::message::report::{Event, Report};
@@ -50,17 +51,30 @@ impl Outbox {
                 let frame = FromGateway::Reports { rank: self.shared.rank, reports: Cow::Borrowed(reports) };
                 gateway.write(&frame::encode(&frame)?).map_err(FabricError::Ended)?;
             }
-            None => {
-                let bytes = frame::pack(&Packet::Reports(Cow::Borrowed(reports)))?;
-                self.shared.link_with_room()?.report(&bytes)?;
-            }
+            None if self.carries() && reports.iter().any(is_large) => self.ship(reports)?,
+            None => self.post(&Packet::Reports(Cow::Borrowed(reports)))?,
         }
         for report in reports.iter().filter(|report| matches!(report.event, Event::Done { .. })) {
+            self.shared.kept().tasks.remove(&report.task);
             let mut link = self.shared.link();
             link.finish(report.task);
             link.done(report.task, self.shared.rank);
         }
         Ok(())
+    }
+
+    /// Whether what is reported has been copied when [`Outbox::report`] returns, large buffers too.
+    #[must_use]
+    pub fn carries(&self) -> bool {
+        self.shared.carries && self.shared.gateway.is_none()
+    }
+
+    /// The kernel has opened these memory files of reports: what is kept of them here may go.
+    pub fn release(&self, descriptors: &[u32]) {
+        let mut kept = self.shared.kept();
+        for descriptor in descriptors {
+            kept.reports.remove(descriptor);
+        }
     }
 
     /// How many packets the carrier has sent and received for this rank.
@@ -87,5 +101,23 @@ impl Outbox {
         }
         link.wake();
         self.shared.room.notify_all();
+    }
+
+    /// Sends the large buffers in pieces, then the reports that name them.
+    fn ship(&self, reports: &[Report]) -> Result<(), FabricError> {
+        let mut reports = reports.to_vec();
+        let cargo = Cargo::of_reports(&mut reports);
+        // Pieces of one rank belong to the reports that follow.
+        let _turn = self.shared.shipping.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut position = Position::default();
+        while let Some(piece) = cargo.as_ref().and_then(|cargo| cargo.piece(&mut position)) {
+            self.post(&Packet::Piece(piece))?;
+        }
+        self.post(&Packet::Reports(Cow::Owned(reports)))
+    }
+
+    fn post(&self, packet: &Packet<'_>) -> Result<(), FabricError> {
+        let bytes = frame::pack(packet)?;
+        self.shared.link_with_room()?.report(&bytes)
     }
 }

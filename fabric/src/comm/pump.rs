@@ -4,8 +4,11 @@
 //! **Invariant**: it sleeps without a limit unless a packet was announced, own sends are not
 //! complete, or a task is done here and not everywhere. What arrives and makes no sense is dropped.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::mem;
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -15,11 +18,13 @@ use rustix::io::Errno;
 use serde_bytes::ByteBuf;
 
 use super::backoff::{Backoff, Look};
+use super::cargo::{Cargo, Hold, Holds};
 use super::gateway::Gateway;
 use super::link::{Link, TAKEN_AFTER};
+use super::shipping::Shipping;
 use super::{Ended, Shared};
 use crate::doorbell::{Doorbell, Heard};
-use crate::frame::{self, Frames};
+use crate::frame::{self, FrameError, Frames};
 use crate::message::Rank;
 use crate::message::report::Event;
 use crate::message::task::{FromGateway, Packet, Task, TaskId, ToGateway};
@@ -44,6 +49,10 @@ pub(super) struct Pump {
     heard: Heard,
     orders: Frames,
     backoff: Backoff,
+    /// What ranks are sent that do not share this one's memory.
+    shipping: Shipping,
+    /// What comes from such ranks.
+    holds: Holds,
     /// Bytes of reports passed on, per rank, that the rank was not told of.
     taken: Vec<u64>,
     /// The last batch was full, so there may be more.
@@ -67,6 +76,8 @@ impl Pump {
             heard: Heard::new(size),
             orders: Frames::default(),
             backoff: Backoff::default(),
+            shipping: Shipping::default(),
+            holds: Holds::default(),
             taken: vec![0; size as usize],
             more: false,
             fresh: false,
@@ -156,7 +167,8 @@ impl Pump {
             self.backoff.reset();
             match order {
                 ToGateway::FanOut { id: _, targets, task }
-                    if let [target] = targets[..]
+                    if !shared.carries
+                        && let [target] = targets[..]
                         && target != shared.rank =>
                 {
                     single.entry(target).or_insert_with(Vec::new).push(task);
@@ -169,6 +181,8 @@ impl Pump {
                     self.hand_out(&mut single)?;
                     for rank in ranks {
                         self.heard.forget(rank);
+                        self.shipping.forget(rank);
+                        self.holds.remove(&rank);
                         shared.link().forget(rank).map_err(broken)?;
                     }
                 }
@@ -187,12 +201,33 @@ impl Pump {
 
     fn fan_out(&mut self, id: TaskId, targets: &[Rank], task: ByteBuf) -> Result<(), Ended> {
         let own = targets.contains(&self.shared.rank).then(|| frame::unpack::<Task>(&task));
-        self.shared.link().fan_out(id, targets, task).map_err(broken)?;
+        if self.shared.carries && targets != [self.shared.rank] {
+            self.ship(id, targets, task)?;
+        } else {
+            self.shared.link().fan_out(id, targets, task).map_err(broken)?;
+        }
         match own {
             Some(Ok(task)) => self.deliver(task),
             Some(Err(error)) => Err(Ended::Gateway(format!("task {id}: {error}"))),
             None => Ok(()),
         }
+    }
+
+    /// Hands a task, and before it its large buffers, to ranks that do not share memory.
+    fn ship(&mut self, id: TaskId, targets: &[Rank], mut task: ByteBuf) -> Result<(), Ended> {
+        let nonsense = |error: FrameError| Ended::Gateway(format!("task {id}: {error}"));
+        let mut decoded: Task = frame::unpack(&task).map_err(nonsense)?;
+        let cargo = Cargo::of_task(&mut decoded).map(Arc::new);
+        if cargo.is_some() {
+            task = ByteBuf::from(frame::pack(&decoded).map_err(nonsense)?);
+        }
+        let packet = frame::pack(&Packet::Tasks(Cow::Owned(vec![task]))).map_err(nonsense)?.into();
+        let mut link = self.shared.link();
+        let living = link.open(id, targets).map_err(broken)?;
+        for to in living.into_iter().filter(|to| *to != self.shared.rank) {
+            self.shipping.add(to, cargo.as_ref(), &packet);
+        }
+        self.shipping.send(&mut link).map_err(broken)
     }
 
     fn deliver(&mut self, task: Task) -> Result<(), Ended> {
@@ -229,18 +264,38 @@ impl Pump {
             match frame::unpack(&bytes) {
                 Ok(Packet::Tasks(tasks)) => {
                     for task in tasks.iter() {
-                        match frame::unpack(task) {
-                            Ok(task) => self.deliver(task)?,
+                        match frame::unpack::<Task>(task) {
+                            Ok(mut task) => {
+                                let file = Hold::deliver_task(&mut self.holds, from, &mut task);
+                                self.shared.kept().tasks.extend(file.map(|file| (task.id, file)));
+                                self.deliver(task)?;
+                            }
                             Err(error) => dropped(from, &error.to_string()),
                         }
                     }
                 }
                 Ok(Packet::Settled { task }) => self.shared.link().settle(task),
+                Ok(Packet::Piece(piece)) => {
+                    self.holds.entry(from).or_insert_with(Hold::new).add(piece);
+                    match self.taken.get_mut(from as usize) {
+                        Some(taken) if self.shared.rank == 0 => *taken += length,
+                        _ => self.shared.link().tell_taken(from, length).map_err(broken)?,
+                    }
+                }
+                Ok(Packet::Taken { bytes }) if self.shared.rank == 0 => {
+                    self.shipping.taken(from, bytes);
+                    self.shipping.send(&mut self.shared.link()).map_err(broken)?;
+                }
                 Ok(Packet::Taken { bytes }) => {
                     self.shared.link().taken(bytes);
                     self.shared.room.notify_all();
                 }
-                Ok(Packet::Reports(reports)) => {
+                Ok(Packet::Reports(mut reports)) => {
+                    if self.shared.carries {
+                        let file = Hold::deliver_reports(&mut self.holds, from, reports.to_mut());
+                        let place = |file: File| (file.as_raw_fd().cast_unsigned(), file);
+                        self.shared.kept().reports.extend(file.map(place));
+                    }
                     if let Some(taken) = self.taken.get_mut(from as usize) {
                         *taken += length;
                     }

@@ -92,6 +92,15 @@ pub enum FromGateway<'a> {
     },
 }
 
+/// A part of large buffers on their way to a rank that does not share the sender's memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// Where it belongs, in bytes from the beginning.
+    pub place: u64,
+    /// The bytes, or why neither they nor more can be had.
+    pub bytes: Result<ByteBuf, String>,
+}
+
 /// Rank ↔ rank, on the private communicator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Packet<'a> {
@@ -104,8 +113,10 @@ pub enum Packet<'a> {
         /// The task that ended.
         task: TaskId,
     },
-    /// Rank 0 → a rank: so much of its reports has been passed on to the kernel, so that no rank
-    /// has more under way than rank 0 can hold.
+    /// Comes before the tasks or reports that name the large buffers.
+    Piece(Piece),
+    /// So much of a rank's reports has been passed on to the kernel, or so much of its pieces has been put
+    /// where they belong, so that no rank has more under way than the other can hold.
     Taken {
         /// In bytes of packets.
         bytes: u64,

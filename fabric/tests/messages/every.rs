@@ -69,6 +69,7 @@ messages! {
     task Work;
     task ToGateway;
     task FromGateway;
+    task Piece;
     task Packet;
 }
 

@@ -67,9 +67,9 @@ pub enum Event {
     Launcher(FromLauncher),
     /// Memory files of an engine have been opened in this process: the engine may close its own.
     Adopted {
-        /// The engine.
-        reporter: Reporter,
-        /// Their descriptors in the engine.
+        /// The engine's process.
+        holder: u32,
+        /// Their descriptors there.
         descriptors: Vec<u32>,
     },
     /// The launcher's connection has ended.
@@ -79,15 +79,6 @@ pub enum Event {
         /// A sentence for the user.
         reason: String,
     },
-}
-
-/// Who reported: by the gateway, or by its own connection.
-#[derive(Debug, Clone, Copy)]
-pub enum Reporter {
-    /// This rank.
-    Rank(Rank),
-    /// Whoever is at the other end of this connection.
-    Link(LinkId),
 }
 
 /// What the cluster wants done.
@@ -249,13 +240,11 @@ impl Cluster {
                 self.closed(link, now);
                 self.ask_for_account(out);
             }
-            Event::Adopted { reporter, descriptors } => {
-                let link = match reporter {
-                    Reporter::Rank(rank) => self.engines.get(&rank).map(|engine| engine.link),
-                    Reporter::Link(link) => Some(link),
-                };
-                let release = |link| Effect::Worker(link, ToWorker::Release { descriptors });
-                out.effects.extend(link.map(release));
+            Event::Adopted { holder, descriptors } => {
+                let engine = self.engines.values().find(|engine| engine.pid == holder);
+                let release =
+                    |engine: &Engine| Effect::Worker(engine.link, ToWorker::Release { descriptors });
+                out.effects.extend(engine.map(release));
             }
             Event::Launcher(said) => self.launcher(said, now, out),
             Event::LauncherGone => {

@@ -154,6 +154,7 @@ async fn launch(
         libpython: settings.python.libpython.clone(),
         mpi_plugin: child::beside(mpi.plugin())?,
         libmpi: mpi.library.clone(),
+        carries: std::env::var_os("PARALLEL_PYTHON_BULK").is_some_and(|way| way == "mpi"),
         threads: Some((crate::machine::cores() / size.max(1)).max(1)),
         restore: environment.iter().map(|(name, _)| (name.clone(), std::env::var(name).ok())).collect(),
     };

@@ -14,7 +14,7 @@ use fabric::message::payload::{Blob, Payload, Shared};
 use fabric::message::report::{Event as Happened, Report};
 use fabric::message::task::{FromGateway, Work};
 
-use crate::cluster::{self, Reporter};
+use crate::cluster;
 use crate::session::Event;
 
 /// The files, by their descriptors.
@@ -52,29 +52,32 @@ impl Files {
     /// Opens the files that came with a report; what is to be said to the engine.
     pub(super) fn adopt_event(&mut self, event: &mut cluster::Event) -> Option<cluster::Event> {
         match event {
-            cluster::Event::Gateway(FromGateway::Reports { rank, reports }) => {
-                self.adopt_reports(Reporter::Rank(*rank), reports.to_mut())
+            cluster::Event::Gateway(FromGateway::Reports { reports, .. }) => {
+                self.adopt_reports(reports.to_mut())
             }
-            cluster::Event::Worker { link, said: FromWorker::Report(report) } => {
-                self.adopt_reports(Reporter::Link(*link), std::slice::from_mut(report))
+            cluster::Event::Worker { said: FromWorker::Report(report), .. } => {
+                self.adopt_reports(std::slice::from_mut(report))
             }
             _ => None,
         }
     }
 
-    fn adopt_reports(&mut self, reporter: Reporter, reports: &mut [Report]) -> Option<cluster::Event> {
-        let mut descriptors = Vec::new();
+    fn adopt_reports(&mut self, reports: &mut [Report]) -> Option<cluster::Event> {
+        let mut adopted = Vec::new();
         for report in reports {
             if let Happened::Value { payload } | Happened::Data { payload } = &mut report.event {
-                descriptors.extend(self.adopt(payload));
+                adopted.extend(self.adopt(payload));
             }
         }
-        (!descriptors.is_empty()).then_some(cluster::Event::Adopted { reporter, descriptors })
+        // One engine made them all, or one passes them on.
+        let holder = adopted.first()?.0;
+        let descriptors = adopted.into_iter().map(|(_, descriptor)| descriptor).collect();
+        Some(cluster::Event::Adopted { holder, descriptors })
     }
 
-    /// Opens the files of a payload under this process's name: the descriptors that they had. A file that cannot
+    /// Opens the files of a payload under this process's name: their holders and descriptors before. A file that cannot
     /// be opened is lost, and the payload says why.
-    fn adopt(&mut self, payload: &mut Payload) -> Vec<u32> {
+    fn adopt(&mut self, payload: &mut Payload) -> Vec<(u32, u32)> {
         let mut adopted: HashMap<(u32, u32), Result<u32, String>> = HashMap::new();
         for blob in &mut payload.buffers {
             let Blob::Shared(Shared { holder, descriptor, offset, length }) = *blob else { continue };
@@ -86,7 +89,7 @@ impl Files {
                 Err(why) => Blob::Lost(why.clone()),
             };
         }
-        adopted.into_keys().map(|(_, descriptor)| descriptor).collect()
+        adopted.into_keys().collect()
     }
 
     /// Closes files that nobody needs.
