@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,27 @@ def test_a_thousand_large_values_leave_no_descriptors(nb: Notebook) -> None:
     grown = {pid: open_files(pid) - before[pid] for pid in processes}
     # Python collects what refers to itself when it likes; what leaks would be a thousand.
     assert max(grown.values()) < 100, grown
+
+
+def test_more_values_are_held_than_files_are_usually_allowed() -> None:
+    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, most), most))
+    try:
+        notebook = Notebook(engines=2)
+        notebook.__enter__()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
+    try:
+        cell = notebook.ok(
+            "import numpy as np\nimport ipyparallel as ipp\nrc = ipp.Client()\n"
+            "balanced = rc.load_balanced_view()\n"
+            "sent = [balanced.apply_async(lambda array: array + 1, np.full(40_000, n)) for n in range(600)]\n"
+            "print([int(one.get()[-1]) for one in sent] == list(range(1, 601)))",
+            timeout=120,
+        )
+    finally:
+        notebook.__exit__()
+    assert cell.stdout == "True\n"
 
 
 MEMORY_FILE = "/memfd:parallel-python (deleted)"

@@ -37,6 +37,7 @@ pub(crate) struct Plan {
 /// # Errors
 /// When it cannot start, or the engines cannot.
 pub(crate) async fn serve(plan: Plan, mut said: impl FnMut(&Phase, usize)) -> anyhow::Result<()> {
+    super::limits::allow_many_files();
     let mut signals = Signals::listen()?;
     let python = Python::ask(&plan.python).await.map_err(anyhow::Error::msg)?;
     let (inputs, mut waiting) = mpsc::channel(WAITING); // clients, engine links, launcher → loop

@@ -16,6 +16,7 @@ mod files;
 mod folders;
 pub(crate) mod headless;
 mod leftovers;
+mod limits;
 mod link;
 mod local;
 mod mpi;
@@ -76,6 +77,7 @@ impl Input {
 /// # Errors
 /// When the connection file or its addresses cannot be used.
 pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
+    limits::allow_many_files();
     let file = ConnectionFile::read(&options.connection_file)?;
     if !options.rest.is_empty() {
         tracing::info!("arguments that mean nothing to this kernel: {}", options.rest.join(" "));
