@@ -11,8 +11,9 @@ use fabric::message::report::{Event, Outcome};
 use fabric::message::task::TaskId;
 
 use super::balance::{Balanced, Fate, Seat, Ticket};
-use super::depend::{Known, Verdict, judge};
-use super::{Clients, Core, Flying, files_of_work};
+use super::files::files_of_work;
+use super::flying::Flying;
+use super::{Clients, Core};
 use crate::cluster::{Notice, Phase, listed};
 
 /// What code raises on an engine that lacks what it requires.
@@ -180,7 +181,7 @@ impl Clients {
         self.spread(Told::Over { name: task.name });
     }
 
-    fn refuse_balanced(&mut self, ticket: Ticket, ename: &str, why: String) {
+    pub(super) fn refuse_balanced(&mut self, ticket: Ticket, ename: &str, why: String) {
         let Some(task) = self.balance.remove(ticket) else { return };
         self.close(task.files);
         self.spread(Told::Refused { name: task.name, ename: ename.to_owned(), why });
@@ -198,56 +199,5 @@ impl Clients {
             self.close(task.files);
             self.aborted(task.name);
         }
-    }
-
-    /// Tasks have ended: what depends on them is judged anew.
-    fn follow_endings(&mut self) {
-        while let Some(name) = self.endings.pop_front() {
-            for ticket in self.dependents.remove(&name).unwrap_or_default() {
-                self.judge(ticket);
-            }
-        }
-    }
-
-    /// Whether a task can go to engines by what it depends on.
-    fn judge(&mut self, ticket: Ticket) {
-        let Some(task) = self.balance.get(ticket).filter(|_| self.balance.depends(ticket)) else {
-            return;
-        };
-        let known = |name: &str| match self.store.ending(name) {
-            Some(ending) => Known::Ended(ending),
-            None if name == task.name || !self.store.knows(name) => Known::Never,
-            None => Known::Open,
-        };
-        let after = task.after.as_ref().map(|after| judge(after, known));
-        let follow = task.follow.as_ref().map(|follow| judge(follow, known));
-        let mut here = None;
-        for (verdict, follows) in [(after, false), (follow, true)] {
-            match verdict {
-                None => {}
-                Some(Verdict::Open) => return,
-                Some(Verdict::Invalid(why)) => return self.refuse_balanced(ticket, "InvalidDependency", why),
-                Some(Verdict::Impossible(why)) => {
-                    return self.refuse_balanced(ticket, "ImpossibleDependency", why);
-                }
-                Some(Verdict::Met(ranks)) if follows => here = Some(ranks),
-                Some(Verdict::Met(_)) => {}
-            }
-        }
-        if let Some(ranks) = here.filter(|_| task.follow.as_ref().is_some_and(|one| !one.names.is_empty())) {
-            let allowed: BTreeSet<u32> = match &task.targets {
-                Some(targets) => ranks.intersection(targets).copied().collect(),
-                None => ranks,
-            };
-            if allowed.is_empty() {
-                let why = "the tasks it is to follow ran on no engine that it may run on".to_owned();
-                return self.refuse_balanced(ticket, "ImpossibleDependency", why);
-            }
-            if let Some(task) = self.balance.get_mut(ticket) {
-                task.targets = Some(allowed);
-            }
-        }
-        self.balance.release(ticket);
-        self.unbalanced = true;
     }
 }

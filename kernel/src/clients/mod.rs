@@ -11,8 +11,10 @@
 //! | --- | --- |
 //! | `submit` | tasks on their way to engines |
 //! | `balance`, `balanced` | which engine gets a task that any may do, and what becomes of each attempt |
-//! | `depend` | tasks that wait for others |
+//! | `depend`, `dependents` | tasks that wait for others |
+//! | `flying` | tasks that engines have |
 //! | `results` | what is remembered of tasks |
+//! | `telling` | who is told |
 //! | `stop` | taking back, interrupting |
 //! | `questions` | questions whose answers take time |
 //! | `describe` | engines and queues as clients see them |
@@ -23,26 +25,28 @@
 mod balance;
 mod balanced;
 mod depend;
+mod dependents;
 mod describe;
+mod files;
+mod flying;
 mod questions;
 mod results;
 mod stop;
 mod submit;
+mod telling;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
-use fabric::message::Rank;
 use fabric::message::client::{Ask, Query, Submission, Told};
-use fabric::message::payload::Payload;
-use fabric::message::report::{Event, Outcome, Raised};
-use fabric::message::task::{TaskId, Work};
+use fabric::message::task::TaskId;
 use serde_json::Value;
 
 use crate::cluster::{self, Cluster, Notice, Phase};
 use balance::{Balance, Ticket};
+use flying::Flying;
 use questions::Questions;
-use results::{New, Store};
+use results::Store;
 
 /// Names one client for the life of this process.
 pub type ClientId = u64;
@@ -68,18 +72,6 @@ pub struct Core<'a> {
     pub out: &'a mut cluster::Output,
     /// The time.
     pub now: Instant,
-}
-
-/// A task that engines have.
-#[derive(Debug)]
-struct Flying {
-    name: String,
-    /// The memory files of its submission.
-    files: Vec<u32>,
-    /// The session shows it; here it is only remembered.
-    cell: bool,
-    /// Engines whose value could not be had, and why.
-    spoiled: HashMap<Rank, String>,
 }
 
 /// See the module.
@@ -196,17 +188,6 @@ impl Clients {
         self.store.get(name).is_some_and(|record| !record.over)
     }
 
-    /// A parallel cell runs as `task`: the name by which clients know it.
-    pub fn cell(&mut self, task: TaskId, code: &str, targets: &[Rank], now: Instant) -> String {
-        let name = format!("px_{task}_{}", self.kernel);
-        let work = Work::Execute { code: code.to_owned(), store_history: true, measure: false };
-        let (submitted, targets) = (self.time(now), Some(targets.to_vec()));
-        self.store.open(New { name: &name, label: "%px", work: &work, client: None, targets, submitted });
-        let flying = Flying { name: name.clone(), files: Vec::new(), cell: true, spoiled: HashMap::new() };
-        self.flying.insert(task, flying);
-        name
-    }
-
     /// Takes note of what the cluster says. Gives it back if it concerns the session too.
     pub fn notice(&mut self, notice: Notice, core: &mut Core<'_>) -> Option<Notice> {
         let rest = self.note(notice, core);
@@ -272,138 +253,8 @@ impl Clients {
         }
     }
 
-    /// Something happened to a task of a client.
-    fn happened(&mut self, task: TaskId, notice: Notice) {
-        let Some(flying) = self.flying.get_mut(&task) else { return };
-        let name = flying.name.clone();
-        let told = match notice {
-            Notice::Report { rank, event, .. } => {
-                let Some(event) = flying.unspoiled(rank, event) else { return };
-                Told::Report { name, rank, event }
-            }
-            Notice::Lost { rank, why, lives, .. } => Told::Lost { name, rank, why, lives },
-            Notice::Over { .. } => Told::Over { name },
-            _ => return,
-        };
-        self.publish(task, told);
-    }
-
-    /// A cell's task: it is told to those who recalled it, and shown by the session.
-    fn remember(&mut self, notice: &Notice) {
-        let (task, told) = match notice {
-            Notice::Report { task, rank, event } => {
-                let Some(name) = self.name_of(*task) else { return };
-                (*task, Told::Report { name, rank: *rank, event: event.clone() })
-            }
-            Notice::Lost { task, rank, why, lives } => {
-                let Some(name) = self.name_of(*task) else { return };
-                (*task, Told::Lost { name, rank: *rank, why: why.clone(), lives: *lives })
-            }
-            Notice::Over { task } => {
-                let Some(name) = self.name_of(*task) else { return };
-                (*task, Told::Over { name })
-            }
-            _ => return,
-        };
-        self.publish(task, told);
-    }
-
-    /// Tells whoever watches a task, and remembers it.
-    fn publish(&mut self, task: TaskId, told: Told) {
-        match &told {
-            Told::Report { rank, event: Event::Done { .. }, .. } | Told::Lost { rank, .. } => {
-                self.decided(task, *rank);
-            }
-            Told::Over { .. } => {
-                if let Some(flying) = self.flying.remove(&task) {
-                    self.close(flying.files);
-                }
-            }
-            _ => {}
-        }
-        self.spread(told);
-    }
-
-    /// Tells whoever watches the task that is spoken of, and remembers it.
-    fn spread(&mut self, told: Told) {
-        let name = match &told {
-            Told::Report { name, .. }
-            | Told::Lost { name, .. }
-            | Told::Refused { name, .. }
-            | Told::Over { name } => name,
-            Told::Engines { .. } | Told::Answer { .. } => return,
-        };
-        if matches!(told, Told::Over { .. } | Told::Refused { .. }) {
-            self.endings.push_back(name.clone());
-            self.unbalanced = true;
-        }
-        let watchers = self.store.get(name).map(|record| record.watchers.clone()).unwrap_or_default();
-        let files = self.store.note(name, &told);
-        for client in watchers {
-            self.tell(client, told.clone());
-        }
-        self.close(files);
-    }
-
-    fn recall(&mut self, client: ClientId, ask: u64, names: &[String], cluster: &Cluster) {
-        let records = self.records(Some(names), cluster);
-        self.answer(client, ask, Ok(records));
-        for name in names {
-            for told in self.store.replay(name) {
-                self.tell(client, told);
-            }
-            self.store.watch(name, client);
-        }
-    }
-
-    fn answer(&mut self, client: ClientId, ask: u64, answer: Result<Value, String>) {
-        let answer = match answer {
-            Ok(value) => Ok(value.to_string().into_bytes().into()),
-            Err(evalue) => Err(Raised { ename: "EngineError".to_owned(), evalue, traceback: Vec::new() }),
-        };
-        self.tell(client, Told::Answer { ask, answer });
-    }
-
-    fn tell(&mut self, client: ClientId, told: Told) {
-        self.effects.push(Effect::Tell(client, told));
-    }
-
-    fn close(&mut self, files: Vec<u32>) {
-        if !files.is_empty() {
-            self.effects.push(Effect::Close(files));
-        }
-    }
-
-    fn name_of(&self, task: TaskId) -> Option<String> {
-        self.flying.get(&task).map(|flying| flying.name.clone())
-    }
-
     fn time(&self, now: Instant) -> Option<f64> {
         self.clock.map(|(then, epoch)| epoch + now.saturating_duration_since(then).as_secs_f64())
-    }
-}
-
-impl Flying {
-    /// A value that cannot be had makes the task's end an error.
-    fn unspoiled(&mut self, rank: Rank, event: Event) -> Option<Event> {
-        match event {
-            Event::Value { payload } | Event::Data { payload } if payload.lost().is_some() => {
-                self.spoiled.insert(rank, payload.lost().unwrap_or_default().to_owned());
-                None
-            }
-            Event::Done { outcome: Outcome::Ok, count, started, completed } => {
-                let outcome = match self.spoiled.remove(&rank) {
-                    None => Outcome::Ok,
-                    Some(evalue) => Outcome::Error(Raised {
-                        ename: "EngineError".to_owned(),
-                        traceback: vec![format!("EngineError: {evalue}")],
-                        evalue,
-                    }),
-                };
-                Some(Event::Done { outcome, count, started, completed })
-            }
-            event => Some(event),
-        }
     }
 }
 
@@ -412,25 +263,4 @@ fn start_if_off(core: &mut Core<'_>) {
     if matches!(core.cluster.phase(), Phase::Off) {
         core.cluster.start(None, core.now, core.out);
     }
-}
-
-/// The memory files of a piece of work, by their descriptors in this process.
-fn files_of_work(work: &Work) -> Vec<u32> {
-    match work {
-        Work::Apply { payload } => files_of(payload),
-        Work::Execute { .. } | Work::Comm { .. } | Work::Look { .. } => Vec::new(),
-    }
-}
-
-/// The memory files of what an engine reported.
-fn files_of_event(event: &Event) -> Vec<u32> {
-    match event {
-        Event::Value { payload } | Event::Data { payload } => files_of(payload),
-        _ => Vec::new(),
-    }
-}
-
-fn files_of(payload: &Payload) -> Vec<u32> {
-    let files: BTreeSet<u32> = payload.shared().map(|shared| shared.descriptor).collect();
-    files.into_iter().collect()
 }

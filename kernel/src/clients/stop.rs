@@ -41,7 +41,7 @@ impl Clients {
         self.waiting = kept;
         for (_, submission) in aborted {
             let name = submission.name.clone();
-            let files = super::files_of_work(&submission.work);
+            let files = super::files::files_of_work(&submission.work);
             self.aborted(name);
             self.close(files);
         }

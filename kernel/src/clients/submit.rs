@@ -7,8 +7,10 @@ use fabric::message::Rank;
 use fabric::message::client::{Placement, Submission, Told};
 use fabric::message::task::Work;
 
+use super::files::files_of_work;
+use super::flying::Flying;
 use super::results::New;
-use super::{ClientId, Clients, Core, Flying, files_of_work};
+use super::{ClientId, Clients, Core};
 use crate::cluster::{Engine, Phase};
 
 impl Clients {

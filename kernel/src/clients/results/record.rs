@@ -1,0 +1,182 @@
+//! What is remembered of one task.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fabric::message::Rank;
+use fabric::message::client::Told;
+use fabric::message::report::{Event, Outcome};
+use fabric::message::task::Work;
+use serde_json::{Value, json};
+
+use crate::clients::ClientId;
+use crate::clients::files::files_of_event;
+
+/// How many bytes of one task's output are kept.
+pub(super) const MOST_OUTPUT: usize = 1 << 20;
+
+/// One task.
+#[derive(Debug)]
+pub(in crate::clients) struct Record {
+    pub(super) number: u64,
+    pub(in crate::clients) label: String,
+    pub(super) code: Option<String>,
+    /// Who submitted it; `None`: a parallel cell.
+    pub(super) client: Option<ClientId>,
+    /// Where; `None`: wherever there is room.
+    pub(super) targets: Option<Vec<Rank>>,
+    /// In seconds since the epoch.
+    pub(super) submitted: Option<f64>,
+    /// Who is told of it.
+    pub(in crate::clients) watchers: BTreeSet<ClientId>,
+    pub(super) log: Vec<Told>,
+    pub(super) parts: BTreeMap<Rank, Part>,
+    output: usize,
+    pub(super) dropped: usize,
+    pub(super) bytes: u64,
+    /// Memory files of its values, by their descriptors in this process.
+    pub(super) files: Vec<u32>,
+    pub(in crate::clients) over: bool,
+    pub(super) forgotten: bool,
+}
+
+/// What is known of a task on one engine.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Part {
+    /// How it ended there.
+    pub(super) ending: Option<&'static str>,
+    times: Option<(f64, f64)>,
+}
+
+/// What a task is when it begins.
+pub(in crate::clients) struct New<'a> {
+    pub(in crate::clients) name: &'a str,
+    pub(in crate::clients) label: &'a str,
+    pub(in crate::clients) work: &'a Work,
+    pub(in crate::clients) client: Option<ClientId>,
+    pub(in crate::clients) targets: Option<Vec<Rank>>,
+    pub(in crate::clients) submitted: Option<f64>,
+}
+
+impl Record {
+    pub(super) fn new(number: u64, new: New<'_>) -> Record {
+        let code = match new.work {
+            Work::Execute { code, .. } => Some(code.clone()),
+            Work::Apply { .. } | Work::Comm { .. } | Work::Look { .. } => None,
+        };
+        Record {
+            number,
+            label: new.label.to_owned(),
+            code,
+            client: new.client,
+            targets: new.targets,
+            submitted: new.submitted,
+            watchers: new.client.into_iter().collect(),
+            log: Vec::new(),
+            parts: BTreeMap::new(),
+            output: 0,
+            dropped: 0,
+            bytes: 0,
+            files: Vec::new(),
+            over: false,
+            forgotten: false,
+        }
+    }
+
+    /// The first engine that it was for.
+    pub(in crate::clients) fn first_target(&self) -> Option<Rank> {
+        self.targets.as_ref()?.first().copied()
+    }
+
+    pub(super) fn happened(&mut self, rank: Rank, event: &Event) {
+        let part = self.parts.entry(rank).or_default();
+        if let Event::Done { outcome, started, completed, .. } = event {
+            part.ending = Some(match outcome {
+                Outcome::Ok => "ok",
+                Outcome::Error(_) => "error",
+                Outcome::Aborted => "aborted",
+            });
+            part.times = (*started > 0.0).then_some((*started, *completed));
+        }
+    }
+
+    pub(super) fn keep(&mut self, told: &Told) {
+        if let Told::Report { event, .. } = told {
+            let size = output(event);
+            if self.output + size > MOST_OUTPUT {
+                self.dropped += size;
+                return;
+            }
+            self.output += size;
+            if let Event::Value { payload } | Event::Data { payload } = event {
+                self.bytes += payload.size();
+                self.files.extend(files_of_event(event));
+            }
+        }
+        self.log.push(told.clone());
+    }
+
+    /// Drops the values that are in shared memory: how many bytes they were.
+    pub(super) fn forget_shared(&mut self) -> u64 {
+        let mut dropped = 0;
+        self.log.retain(|told| match told {
+            Told::Report { event: Event::Value { payload } | Event::Data { payload }, .. }
+                if payload.shared().next().is_some() =>
+            {
+                dropped += payload.size();
+                false
+            }
+            _ => true,
+        });
+        self.bytes -= dropped;
+        dropped
+    }
+
+    /// Somebody who is there was told of a memory file and has not said to be done with it.
+    pub(super) fn is_held(&self) -> bool {
+        !self.files.is_empty() && !self.forgotten && !self.watchers.is_empty()
+    }
+
+    pub(super) fn json(&self, name: &str, runs: &impl Fn(&str, Rank) -> bool) -> Value {
+        let mut parts = self.parts.clone();
+        for rank in self.targets.iter().flatten() {
+            parts.entry(*rank).or_default();
+        }
+        let part = |(rank, part): (&Rank, &Part)| {
+            let waits = || if runs(name, *rank) { "running" } else { "queued" };
+            let times = part.times.unzip();
+            let one = json!({
+                "status": part.ending.unwrap_or_else(waits),
+                "started": times.0,
+                "completed": times.1,
+            });
+            (rank.to_string(), one)
+        };
+        json!({
+            "name": name,
+            "label": self.label,
+            "method": if self.code.is_some() { "execute" } else { "apply" },
+            "targets": self.targets,
+            "submitted": self.submitted,
+            "code": self.code,
+            "client": self.client,
+            "over": self.over,
+            "parts": parts.iter().map(part).collect::<serde_json::Map<_, _>>(),
+        })
+    }
+}
+
+/// How much of a task's output an event is. What a task is for is no output.
+fn output(event: &Event) -> usize {
+    match event {
+        Event::Stream { text, .. } => text.len(),
+        Event::Publish { content, buffers, .. } => {
+            content.len() + buffers.iter().map(|buffer| buffer.len()).sum::<usize>()
+        }
+        Event::Result { content, .. } | Event::Payload { content } => content.len(),
+        Event::Value { .. }
+        | Event::Data { .. }
+        | Event::Done { .. }
+        | Event::Usage { .. }
+        | Event::Ask { .. } => 0,
+    }
+}

@@ -1,0 +1,89 @@
+//! What is remembered, and for how long.
+
+use fabric::message::payload::{Blob, Payload, Shared};
+
+use fabric::message::report::Outcome;
+use fabric::message::task::Work;
+
+use super::record::MOST_OUTPUT;
+use super::*;
+
+fn open(store: &mut Store, name: &str, client: Option<ClientId>) {
+    let work = Work::Execute { code: "x".to_owned(), store_history: false, measure: false };
+    let new = New { name, label: "x", work: &work, client, targets: Some(vec![0]), submitted: Some(1.0) };
+    store.open(new);
+}
+
+fn report(name: &str, event: Event) -> Told {
+    Told::Report { name: name.to_owned(), rank: 0, event }
+}
+
+fn done(outcome: Outcome) -> Event {
+    Event::Done { outcome, count: 1, started: 1.0, completed: 2.0 }
+}
+
+fn value(descriptor: u32, length: u64) -> Event {
+    let shared = Shared { holder: 1, descriptor, offset: 0, length };
+    Event::Value { payload: Payload { buffers: vec![Blob::Shared(shared)], ..Payload::default() } }
+}
+
+fn end(store: &mut Store, name: &str) -> Vec<u32> {
+    drop(store.note(name, &report(name, done(Outcome::Ok))));
+    store.note(name, &Told::Over { name: name.to_owned() })
+}
+
+#[test]
+fn the_latest_are_remembered_and_endings_longer() {
+    let mut store = Store::default();
+    for number in 0..MOST + 10 {
+        let name = format!("t{number}");
+        open(&mut store, &name, Some(1));
+        assert!(end(&mut store, &name).is_empty());
+    }
+    assert!(store.get("t9").is_none() && store.get("t10").is_some());
+    assert!(store.ending("t0").is_some_and(|ending| ending.success));
+}
+
+#[test]
+fn a_shared_value_lives_as_long_as_somebody_may_open_it() {
+    let mut store = Store::default();
+    for (number, name) in ["a", "b"].into_iter().enumerate() {
+        open(&mut store, name, Some(1));
+        let descriptor = u32::try_from(number).unwrap() + 7;
+        assert!(store.note(name, &report(name, value(descriptor, MOST_BYTES))).is_empty());
+        assert!(end(&mut store, name).is_empty(), "the client is there");
+    }
+    assert_eq!(store.forget(&["a".to_owned()], false), [7]);
+    assert!(store.get("a").is_some(), "that it was is remembered");
+    assert_eq!(store.bytes, MOST_BYTES);
+    open(&mut store, "c", Some(2));
+    assert!(store.note("c", &report("c", value(9, 1))).is_empty());
+    assert!(end(&mut store, "c").is_empty());
+    assert_eq!(store.leave(1), [8], "too much, and nobody is left who was told");
+}
+
+#[test]
+fn much_output_is_dropped_and_the_replay_says_so() {
+    let mut store = Store::default();
+    open(&mut store, "a", None);
+    for _ in 0..3 {
+        let text = "x".repeat(MOST_OUTPUT / 2);
+        drop(store.note("a", &report("a", Event::Stream { name: StreamName::Stdout, text })));
+    }
+    drop(end(&mut store, "a"));
+    let replay = store.replay("a");
+    assert_eq!(replay.len(), 5);
+    assert!(
+        matches!(&replay[2], Told::Report { event: Event::Stream { text, .. }, .. } if text.contains("not kept"))
+    );
+}
+
+#[test]
+fn a_failure_is_no_success() {
+    let mut store = Store::default();
+    open(&mut store, "a", None);
+    drop(store.note("a", &report("a", done(Outcome::Aborted))));
+    drop(store.note("a", &Told::Over { name: "a".to_owned() }));
+    assert_eq!(store.ending("a"), Some(&Ending { success: false, ranks: BTreeSet::from([0]) }));
+    assert_eq!(store.json(None, |_, _| false)[0]["parts"]["0"]["status"], "aborted");
+}
