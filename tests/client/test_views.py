@@ -545,7 +545,8 @@ def test_the_stop_button_ends_what_waits(nb: Notebook) -> None:
         """
         assert not ar.done(), 'whoever holds the result may wait again'
         rc._interrupt(ar)
-        raises(ipp.CompositeError, 'KeyboardInterrupt', ar.get)
+        # Where it has not begun, because the machine is busy, it never will.
+        raises(ipp.CompositeError, 'KeyboardInterrupt|TaskAborted', ar.get)
         """,
     )
     assert nb.ok("%px print('hi')").stdout == lines("hi")
