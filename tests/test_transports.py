@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from jupyter_client.manager import KernelManager
 
-from notebook import KERNEL, Notebook, mpiexec_of
+from notebook import KERNEL, Notebook
 
 
 def test_ipc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,30 +48,6 @@ def read_only_home(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("root, and mounting is not allowed")
     yield home
     subprocess.run(["umount", "--lazy", str(home)], check=True)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
-@pytest.mark.parametrize("family", ["mpich", "openmpi"])
-def test_without_shared_memory(family: str) -> None:
-    """Open MPI does without; MPICH does not, which is one sentence."""
-    mpiexec = mpiexec_of(family)
-    if subprocess.run(["unshare", "-m", "true"], check=False).returncode:
-        pytest.skip("namespaces are not allowed")
-    manager = KernelManager(kernel_name=KERNEL)
-    hide = 'mount -t tmpfs -o ro none /dev/shm && exec "$@"'
-    spec = manager.kernel_spec
-    spec.argv = ["unshare", "-m", "sh", "-c", hide, "sh", *spec.argv]
-    # Jupyter puts its own Python where the command begins with `python`.
-    spec.argv = [sys.executable if word == "python" else word for word in spec.argv]
-    spec.argv += ["--mpiexec", str(mpiexec)]
-    with Notebook.of(manager, engines=2) as nb:
-        cell = nb.run("%px print('hi')", timeout=120)
-        if family == "openmpi":
-            assert cell.stdout == "[stdout:0] hi\n[stdout:1] hi\n", cell.error
-        else:
-            sentence = cell.reply["content"]["evalue"]
-            assert "/dev/shm" in sentence and "Open MPI" in sentence and len(sentence.splitlines()) == 1
-        assert nb.ok("6 * 7").results == ["42"]
 
 
 def test_a_home_that_cannot_be_written_to(read_only_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

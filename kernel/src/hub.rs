@@ -10,7 +10,7 @@ use fabric::message::client::Ask;
 use fabric::message::report::Event as Report;
 
 use crate::clients::{self, ClientId, Clients, Core};
-use crate::cluster::{self, Cluster, Notice, Phase, SetId};
+use crate::cluster::{self, Cluster, Notice, Phase, SetId, Terms};
 
 /// How long the engines may take to end. The launcher ends what is left.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -29,7 +29,7 @@ pub enum Event {
     /// Something happened to a set of engines.
     Engines(SetId, cluster::Event),
     /// A set that is being started will have this many engines; what a person should know of them.
-    Sized(SetId, u32, Option<String>),
+    Launched(SetId, Terms),
     /// The owner wants it to end.
     Terminated,
 }
@@ -92,7 +92,7 @@ impl Hub {
             Event::Engines(set, event) => {
                 self.act(now, |_, core| core.cluster.on(set, event, core.now, core.out))
             }
-            Event::Sized(set, size, caution) => self.cluster.sized(set, size, caution),
+            Event::Launched(set, terms) => self.cluster.launched(set, terms),
             Event::Terminated if self.ending.is_none() => {
                 self.ending = Some(now + FAREWELL);
                 self.act(now, |_, core| core.cluster.stop(core.out));

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use fabric::message::Rank;
 use fabric::message::launcher::{FromLauncher, ToLauncher};
 use fabric::message::lifeline::{Ending, ToSupervisor, ToWorker};
 
 use super::{Cluster, Effect, Engine, Notice, Output, listed};
 
-/// Every rank must have said hello by then.
-const LAUNCH: Duration = Duration::from_secs(90);
+/// How long the driver may take to say how a set is launched.
+const PREPARATION: Duration = Duration::from_secs(90);
 
 /// How long healthy engines may take to finalise MPI and end.
 const FAREWELL: Duration = Duration::from_millis(1500);
@@ -23,6 +24,8 @@ pub enum Phase {
     Launching {
         /// When.
         since: Instant,
+        /// When they must all be there; `None` when that is over and their logs are being read.
+        until: Option<Instant>,
         /// How many there will be, once that is known.
         size: Option<u32>,
     },
@@ -47,10 +50,21 @@ impl Phase {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
-            Phase::Launching { since, .. } => Some(*since + LAUNCH),
+            Phase::Launching { until, .. } => *until,
             _ => None,
         }
     }
+}
+
+/// What the driver has found out about a set that it launches.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// How many engines there will be.
+    pub size: u32,
+    /// How long they may take to say hello.
+    pub patience: Duration,
+    /// What a person should know of them.
+    pub caution: Option<String>,
 }
 
 impl Cluster {
@@ -72,19 +86,20 @@ impl Cluster {
         }
     }
 
-    /// The driver knows by now how many engines there will be, and what a person should know of them.
-    pub fn sized(&mut self, set: super::SetId, count: u32, caution: Option<String>) {
-        if let Phase::Launching { size, .. } = &mut self.phase
+    /// The driver knows by now what the set will be.
+    pub fn launched(&mut self, set: super::SetId, terms: Terms) {
+        if let Phase::Launching { since, until, size } = &mut self.phase
             && set == self.set
         {
-            *size = Some(count);
-            self.caution = caution;
+            *until = Some(*since + terms.patience);
+            *size = Some(terms.size);
+            self.caution = terms.caution;
         }
     }
 
     fn launch(&mut self, size: Option<u32>, now: Instant, out: &mut Output) {
         self.forget(out);
-        self.phase = Phase::Launching { since: now, size };
+        self.phase = Phase::Launching { since: now, until: Some(now + PREPARATION), size };
         out.effects.push(Effect::Launch { set: self.set, size });
         out.notices.push(Notice::Phase);
     }
@@ -196,18 +211,31 @@ impl Cluster {
     }
 
     pub(super) fn check_launch_deadline(&mut self, now: Instant, out: &mut Output) {
-        let Phase::Launching { since, size } = self.phase else { return };
-        if now < since + LAUNCH {
-            return;
+        let missing = self.missing();
+        let Phase::Launching { until, .. } = &mut self.phase else { return };
+        if until.take_if(|until| *until <= now).is_some() {
+            out.effects.push(Effect::Logs { set: self.set, ranks: missing });
         }
-        let up: Vec<_> = self.engines.keys().copied().collect();
-        let missing: Vec<_> = (0..size.unwrap_or_default()).filter(|rank| !up.contains(rank)).collect();
-        let who = if missing.is_empty() {
-            "the gateway".to_owned()
-        } else {
-            format!("engines {}", listed(&missing))
+    }
+
+    /// What the engines wrote that have not come in time.
+    pub(super) fn told_logs(&mut self, logs: &str, now: Instant, out: &mut Output) {
+        let Phase::Launching { since, .. } = self.phase else { return };
+        let missing = self.missing();
+        let who = match missing.len() {
+            0 => "the gateway".to_owned(),
+            1 => format!("engine {}", listed(&missing)),
+            _ => format!("engines {}", listed(&missing)),
         };
-        let reason = format!("the engines did not start: {who} did not answer within {} s", LAUNCH.as_secs());
+        let waited = (now - since).as_secs();
+        let reason = format!(
+            "the engines did not start: {who} did not answer within {waited} s (PARALLEL_PYTHON_LAUNCH_TIMEOUT){logs}"
+        );
         self.fail(reason, out);
+    }
+
+    fn missing(&self) -> Vec<Rank> {
+        let Phase::Launching { size, .. } = self.phase else { return Vec::new() };
+        (0..size.unwrap_or_default()).filter(|rank| !self.engines.contains_key(rank)).collect()
     }
 }

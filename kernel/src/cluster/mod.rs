@@ -29,7 +29,7 @@ use fabric::message::{Json, Rank};
 pub(crate) use engine::describe;
 pub use engine::{Engine, State, listed};
 pub use flight::Flight;
-pub use launch::Phase;
+pub use launch::{Phase, Terms};
 
 /// One launch of engines; the next launch has the next number.
 pub type SetId = u64;
@@ -72,6 +72,8 @@ pub enum Event {
         /// Their descriptors there.
         descriptors: Vec<u32>,
     },
+    /// What the engines have written that did not come in time, to stand behind a sentence.
+    Logs(String),
     /// The launcher's connection has ended.
     LauncherGone,
     /// The launch failed before there was a launcher.
@@ -99,6 +101,13 @@ pub enum Effect {
     Supervisor(LinkId, ToSupervisor),
     /// Say something to the launcher of the current set.
     Launcher(ToLauncher),
+    /// Read what these engines have written, who did not come in time: an [`Event::Logs`] says it.
+    Logs {
+        /// Their set.
+        set: SetId,
+        /// Which.
+        ranks: Vec<Rank>,
+    },
     /// The set is over: close its connections.
     Release(SetId),
 }
@@ -250,6 +259,7 @@ impl Cluster {
             Event::LauncherGone => {
                 self.launcher_gone("the process that started the engines is gone", now, out)
             }
+            Event::Logs(text) => self.told_logs(&text, now, out),
             Event::LaunchFailed { reason } => self.fail(reason, out),
         }
     }

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use fabric::config::RankConfig;
@@ -23,10 +24,11 @@ use super::child;
 use super::folders::{self, owner_only};
 use super::leftovers::Leftovers;
 use super::link::{Link, Reader};
+use super::logs;
 use super::mpi::Mpi;
 use super::python::Python;
 use crate::backlog::Backlog;
-use crate::cluster::{Effect, Event, LinkId, SetId};
+use crate::cluster::{Effect, Event, LinkId, SetId, Terms};
 
 /// What does not change from one launch to the next.
 #[derive(Debug, Clone)]
@@ -48,6 +50,8 @@ pub(super) struct Engines {
     links: HashMap<LinkId, Link>,
     launcher: Option<Link>,
     leftovers: Option<Arc<Leftovers>>,
+    /// The runtime folder.
+    runtime: PathBuf,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -76,6 +80,13 @@ impl Engines {
                     launcher.send(&message);
                 }
             }
+            Effect::Logs { set, ranks } => {
+                let (runtime, inputs) = (self.runtime.clone(), inputs.clone());
+                tokio::spawn(async move {
+                    let event = Event::Logs(logs::of(&runtime, &ranks));
+                    drop(inputs.send(Input::engines(set, event)).await);
+                });
+            }
             Effect::Release(_) => self.release(),
         }
     }
@@ -92,6 +103,7 @@ impl Engines {
         if set == self.set {
             self.launcher = Some(launched.launcher);
             self.leftovers = Some(launched.leftovers);
+            self.runtime = launched.runtime;
             self.tasks.push(launched.listening);
         } else {
             launched.listening.abort();
@@ -119,10 +131,9 @@ pub(super) struct Launched {
     launcher: Link,
     leftovers: Arc<Leftovers>,
     listening: JoinHandle<()>,
-    /// How many engines there will be.
-    pub size: u32,
-    /// What a person should know of them.
-    pub caution: Option<String>,
+    runtime: PathBuf,
+    /// What it will be.
+    pub(super) terms: Terms,
 }
 
 async fn launch(
@@ -131,7 +142,7 @@ async fn launch(
     settings: &Settings,
     inputs: &Sender<Input>,
 ) -> anyhow::Result<()> {
-    let size = size.unwrap_or(settings.size);
+    let (size, patience) = (size.unwrap_or(settings.size), patience()?);
     let mpi = Mpi::find(settings.mpiexec.as_deref(), &settings.python.executable)
         .await
         .map_err(anyhow::Error::msg)?;
@@ -148,7 +159,7 @@ async fn launch(
     environment.extend(mpi.keep_files_in(&runtime, shared.as_ref().map(TempDir::path)));
     let contents = RankConfig {
         socket,
-        runtime,
+        runtime: runtime.clone(),
         size,
         python: settings.python.executable.clone(),
         libpython: settings.python.libpython.clone(),
@@ -172,12 +183,22 @@ async fn launch(
     let folders: Vec<_> = [folder].into_iter().chain(shared).map(TempDir::keep).collect();
     leftovers.name(&folders);
     launcher.send(&ToLauncher::Remove(folders));
-    let caution = mpi.caution(size, crate::machine::cores());
+    let terms = Terms { size, patience, caution: mpi.caution(size, crate::machine::cores()) };
     let backlog = Arc::clone(&settings.backlog);
     let listening = tokio::spawn(listen(set, listener, inputs.clone(), backlog, Arc::clone(&leftovers)));
     tokio::spawn(follow_launcher(set, process, reader, inputs.clone(), Arc::clone(&leftovers)));
-    drop(inputs.send(Input::Launched(set, Launched { launcher, leftovers, listening, size, caution })).await);
+    let launched = Launched { launcher, leftovers, listening, runtime, terms };
+    drop(inputs.send(Input::Launched(set, launched)).await);
     Ok(())
+}
+
+/// How long engines may take to start.
+fn patience() -> anyhow::Result<Duration> {
+    const NAME: &str = "PARALLEL_PYTHON_LAUNCH_TIMEOUT";
+    let Ok(text) = std::env::var(NAME) else { return Ok(Duration::from_secs(90)) };
+    let seconds = text.trim().parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
+    let seconds = seconds.with_context(|| format!("{NAME} is `{text}`: it is a number of seconds"))?;
+    Ok(Duration::from_secs(seconds))
 }
 
 /// Where a library has another name than those who need it look for: a folder in which it has that name,

@@ -122,9 +122,9 @@ pub(crate) async fn serve(plan: Plan, mut said: impl FnMut(&Phase, usize)) -> an
                 Vec::new()
             }
             Some(Input::Launched(set, launched)) => {
-                let sized = Event::Sized(set, launched.size, launched.caution.clone());
+                let terms = launched.terms.clone();
                 engines.launched(set, launched);
-                hub.on(sized, now)
+                hub.on(Event::Launched(set, terms), now)
             }
             None => hub.tick(now),
         };

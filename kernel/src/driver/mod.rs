@@ -19,6 +19,7 @@ mod leftovers;
 mod limits;
 mod link;
 mod local;
+mod logs;
 mod mpi;
 mod parent;
 mod place;
@@ -155,9 +156,9 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
                 Vec::new()
             }
             Some(Input::Launched(set, launched)) => {
-                let (size, caution) = (launched.size, launched.caution.clone());
+                let terms = launched.terms.clone();
                 machine.engines.launched(set, launched);
-                session.on(Event::Sized { set, size, caution }, now)
+                session.on(Event::Launched(set, terms), now)
             }
             Some(Input::Joined(client, link)) => {
                 machine.connected.joined(client, link);

@@ -185,7 +185,7 @@ impl Run<'_> {
             Some(Input::Linked(set, id, link)) => self.engines.linked(set, id, link),
             Some(Input::Launched(set, launched)) => {
                 self.launchers += 1;
-                self.cluster.sized(set, launched.size, None);
+                self.cluster.launched(set, launched.terms.clone());
                 self.engines.launched(set, launched);
             }
             Some(Input::Event(_) | Input::Joined(..) | Input::Asked(..) | Input::Left(_)) => {}

@@ -108,15 +108,8 @@ pub enum Event {
         /// What.
         event: cluster::Event,
     },
-    /// A set that is being started will have this many engines.
-    Sized {
-        /// Which set.
-        set: SetId,
-        /// How many.
-        size: u32,
-        /// What a person should know of them.
-        caution: Option<String>,
-    },
+    /// It is known what a set that is being started will be.
+    Launched(SetId, cluster::Terms),
     /// SIGINT.
     Interrupted,
     /// SIGTERM.
@@ -306,7 +299,7 @@ impl Session {
             Event::Engines { set, event } => {
                 self.desk.cluster(|cluster, out| cluster.on(set, event, now, out))
             }
-            Event::Sized { set, size, caution } => self.desk.cluster.sized(set, size, caution),
+            Event::Launched(set, terms) => self.desk.cluster.launched(set, terms),
             Event::Client { client, ask } => self.client_asks(client, ask, now),
             Event::ClientGone { client } => self.desk.clients(now, |clients, _| clients.leave(client)),
             Event::Interrupted => self.interrupt(now),

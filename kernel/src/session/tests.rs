@@ -63,7 +63,10 @@ impl Play {
     }
 
     fn engines_up(&mut self, set: SetId, count: u32) {
-        self.on(Event::Sized { set, size: count, caution: None });
+        self.on(Event::Launched(
+            set,
+            cluster::Terms { size: count, patience: Duration::from_secs(90), caution: None },
+        ));
         for rank in 0..count {
             let hello = WorkerHello {
                 rank,
@@ -304,6 +307,23 @@ fn a_survivor_runs_cells_that_name_it_by_its_lifeline() {
     let by_lifeline =
         |effect: &Effect| matches!(effect, Effect::Engines(cluster::Effect::Worker(1, ToWorker::Task(_))));
     assert!(play.effects.iter().any(by_lifeline));
+}
+
+#[test]
+fn engines_that_do_not_come_are_named_with_what_they_wrote() {
+    let mut play = Play::new(0);
+    play.cell("%px 1");
+    play.wait(Duration::from_secs(1));
+    let terms = cluster::Terms { size: 2, patience: Duration::from_secs(5), caution: None };
+    play.on(Event::Launched(1, terms));
+    play.wait(Duration::from_secs(6));
+    let asked = |effect: &Effect| matches!(effect, Effect::Engines(cluster::Effect::Logs { set: 1, ranks }) if *ranks == [0, 1]);
+    assert_eq!(play.effects.iter().filter(|effect| asked(effect)).count(), 1);
+    play.said();
+    play.on(Event::Engines { set: 1, event: cluster::Event::Logs("\nengine 0 wrote last:\nx".to_owned()) });
+    let said = play.said();
+    assert!(said[0].contains("engines 0, 1 did not answer within"), "{said:?}");
+    assert!(said[0].contains("engine 0 wrote last:\nx"), "{said:?}");
 }
 
 #[test]
