@@ -150,7 +150,7 @@ fn a_running_engine_says_how_it_is() {
     assert_eq!(status.running, Some(task));
     assert!(status.resident > 10_000_000);
     let stack = engines.wait_for(|heard| match heard {
-        Heard::Worker(_, FromWorker::Stack(stack)) => Some(stack.clone()),
+        Heard::Worker(_, FromWorker::Stack { threads, .. }) => Some(threads.clone()),
         _ => None,
     });
     assert!(stack.contains("in busy"), "{stack}");

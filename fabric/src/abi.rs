@@ -2,14 +2,14 @@
 //! own types, so that one engine works with every MPI.
 //!
 //! **Invariant**: both sides are of the same [`VERSION`], which is the first member of the table and
-//! is read before anything else. **Contract**: all calls but [`Plugin::start`] and [`Plugin::signalled`] take the end that `start`
-//! returned; one call at a time (the caller's lock), from any thread; `start` and `finalize` from the
+//! is read before anything else. **Contract**: all calls but [`Plugin::start`], [`Plugin::signalled`] and [`Plugin::within`]
+//! take the end that `start` returned; one call at a time (the caller's lock), from any thread; `start` and `finalize` from the
 //! same thread.
 
-use std::ffi::c_void;
+use std::ffi::{c_char, c_void};
 
 /// The version of this interface. Raise it with every change of this file.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The exported symbol: an [`Entry`].
 pub const SYMBOL: &[u8] = b"parallel_python_mpi\0";
@@ -126,6 +126,9 @@ pub struct Plugin {
     /// A signal was sent to the thread that called `start`: an MPI call that it waits in is to have Python handle
     /// it. Takes no end and may be called at any time, from any thread.
     pub signalled: extern "C" fn(),
+    /// Which MPI function of user code the thread that called `start` is in: a name that lives as long as the process,
+    /// or null. Takes no end and may be called at any time, from any thread.
+    pub within: extern "C" fn() -> *const c_char,
     /// Waits until every rank has called it.
     pub barrier: unsafe extern "C" fn(end: *mut End, words: *mut Words) -> i32,
     /// Copies `length` bytes and starts to send them to the rank `to`.

@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use std::collections::BTreeSet;
+use std::ffi::CStr;
 use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::ptr;
@@ -66,21 +67,29 @@ impl Mpi {
         Ok(Mpi { plugin: table, end, rank: world.rank, size: world.size, library, lost: BTreeSet::new() })
     }
 
-    /// What to tell when a signal was sent to the thread that started MPI.
+    /// What other threads may know and say of the MPI calls of the thread that started MPI.
     #[must_use]
-    pub fn signal(&self) -> MpiSignal {
-        MpiSignal(self.plugin)
+    pub fn calls(&self) -> MpiCalls {
+        MpiCalls(self.plugin)
     }
 }
 
-/// See [`Mpi::signal`].
+/// See [`Mpi::calls`].
 #[derive(Debug, Clone, Copy)]
-pub struct MpiSignal(&'static Plugin);
+pub struct MpiCalls(&'static Plugin);
 
-impl MpiSignal {
+impl MpiCalls {
     /// A signal was sent: an MPI call that the thread waits in has Python handle it.
-    pub fn sent(self) {
+    pub fn signalled(self) {
         (self.0.signalled)();
+    }
+
+    /// The function that the thread is in.
+    #[must_use]
+    pub fn within(self) -> Option<&'static str> {
+        let name = (self.0.within)();
+        // SAFETY: null, or a name that lives as long as the process.
+        (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) }.to_str().ok()).flatten()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fabric::message::local::Message;
+use fabric::message::local::{Message, ViewChange};
 use fabric::message::{Buffer, Json};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
@@ -22,6 +22,10 @@ pub(super) enum Item {
     Record { code: String, count: u32 },
     /// The result of a parallel cell that did not wait, for the namespace.
     Bind { name: String, variable: Option<String>, show: bool, parent: Json, count: u32 },
+    /// What `%pxconfig` says of a view.
+    Configured(ViewChange),
+    /// A name that engines do not know.
+    Seek { name: String },
     /// The end.
     Quit,
 }
@@ -110,10 +114,18 @@ impl Inbox {
                 let parent = PyBytes::new(py, &parent);
                 ("bind", name, variable, show, parent, count).into_pyobject(py)?.into_any()
             }
+            Some(Item::Configured(change)) => configured(py, &change)?.into_any(),
+            Some(Item::Seek { name }) => ("seek", name).into_pyobject(py)?.into_any(),
             Some(Item::Quit) => ("quit",).into_pyobject(py)?.into_any(),
         };
         Ok(Some(tuple.cast_into::<PyTuple>()?))
     }
+}
+
+/// `configured`, suffix, targets as JSON, whether calls wait; None for what stays as it is.
+pub(super) fn configured<'py>(py: Python<'py>, change: &ViewChange) -> PyResult<Bound<'py, PyTuple>> {
+    let targets = change.targets.as_ref().map(|targets| PyBytes::new(py, targets));
+    ("configured", &change.suffix, targets, change.block).into_pyobject(py)
 }
 
 /// Identities, header, parent, metadata, content, buffers: `session.Parts` in Python.

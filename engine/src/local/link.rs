@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd as _;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fabric::message::local::{Answer, Channel, FromLocal, MagicSpec, Message};
+use fabric::message::local::{Answer, Channel, Found, FromLocal, MagicSpec, Message};
 use fabric::message::report::StreamName;
 use fabric::message::{BUILD, Buffer};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use super::calls::Calls;
-use super::inbox::{Inbox, Item, Queue, parts};
+use super::inbox::{Inbox, Item, Queue, configured, parts};
 use super::interrupt::Interrupt;
 use super::outgoing::Outgoing;
 use super::place::Place;
@@ -193,8 +193,8 @@ impl Link {
 
     /// Has the kernel run a parallel magic and waits for it. Returns a tuple that begins with how it went: `done`,
     /// `failed` (name, text, traceback), `usage` (text), `interrupted`, `result` (task, variable, whether it is the
-    /// value), or `here` (what to give to `resume` when the
-    /// cell has run here).
+    /// value), `configured` (suffix, targets, whether calls wait), or `here` (what to give to `resume` when the cell
+    /// has run here).
     fn call<'py>(
         &self,
         py: Python<'py>,
@@ -215,6 +215,16 @@ impl Link {
     /// A view takes over the set of magics with this suffix.
     fn activate(&self, py: Python<'_>, suffix: String, targets: String, block: bool) -> PyResult<()> {
         self.post(py, FromLocal::Activate { suffix, targets, block })
+    }
+
+    /// Says whether the user's namespace has a name, and of which module that is.
+    fn sought(&self, py: Python<'_>, name: String, known: bool, module: Option<String>) -> PyResult<()> {
+        let found = match (known, module) {
+            (false, _) => Found::Nothing,
+            (true, None) => Found::Value,
+            (true, Some(module)) => Found::Module(module),
+        };
+        self.post(py, FromLocal::Sought { name, found })
     }
 
     /// Forgets answers that nobody waited for: the next one is for the next question.
@@ -334,6 +344,7 @@ impl Link {
             Answer::Usage(text) => ("usage", text).into_pyobject(py),
             Answer::Interrupted => ("interrupted",).into_pyobject(py),
             Answer::Result { name, variable, show } => ("result", name, variable, show).into_pyobject(py),
+            Answer::Configured(change) => configured(py, &change),
             Answer::RunHere => ("here", call).into_pyobject(py),
         }
     }

@@ -76,6 +76,9 @@ impl Routes {
             ToLocal::Bind { name, variable, show, parent, count } => {
                 self.main.push(Item::Bind { name, variable, show, parent, count });
             }
+            ToLocal::Configured(change) => self.main.push(Item::Configured(change)),
+            // The main thread may be waiting for the cell that this is about.
+            ToLocal::Seek { name } => self.control.push(Item::Seek { name }),
             ToLocal::Answer { call, answer } => self.calls.answer(call, answer),
             ToLocal::Quit => {
                 self.interrupt.deliver();

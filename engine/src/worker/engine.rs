@@ -375,7 +375,7 @@ impl Engine {
         // Launchers hand descriptors to ranks that no process of a cell should hold open.
         ffi::close_all_on_exec();
         link.set_outbox(world.outbox);
-        link.guard.set_mpi(world.signal);
+        link.guard.set_mpi(world.calls);
         Ok(Engine {
             set,
             door,

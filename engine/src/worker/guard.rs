@@ -7,14 +7,14 @@
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use fabric::message::task::TaskId;
-use fabric::mpi::MpiSignal;
+use fabric::mpi::MpiCalls;
 
 use crate::{ffi, group};
 
 pub(super) struct Guard {
     main: libc::pthread_t,
     /// There once MPI is up: an MPI call that waits does not notice a signal by itself.
-    mpi: OnceLock<MpiSignal>,
+    mpi: OnceLock<MpiCalls>,
     state: Mutex<State>,
 }
 
@@ -34,7 +34,7 @@ impl Guard {
     }
 
     /// MPI is up.
-    pub(super) fn set_mpi(&self, mpi: MpiSignal) {
+    pub(super) fn set_mpi(&self, mpi: MpiCalls) {
         // Called once, by the engine's constructor.
         let _ = self.mpi.set(mpi);
     }
@@ -82,10 +82,15 @@ impl Guard {
         self.main
     }
 
+    /// The MPI function that Python's main thread is in.
+    pub(super) fn within(&self) -> Option<&'static str> {
+        self.mpi.get().and_then(|mpi| mpi.within())
+    }
+
     fn send(&self) {
         ffi::signal_thread(self.main, libc::SIGINT);
         if let Some(mpi) = self.mpi.get() {
-            mpi.sent();
+            mpi.signalled();
         }
     }
 

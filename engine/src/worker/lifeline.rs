@@ -67,7 +67,13 @@ pub(super) fn listen(
 /// On a thread of its own: the dump may take a second, and an interrupt must not wait for it.
 fn answer_with_stack(link: &Arc<Link>, stack: &Arc<Stack>) {
     let (link, stack) = (Arc::clone(link), Arc::clone(stack));
-    let answer = move || drop(link.send(&FromWorker::Stack(stack.dump(link.guard.main()))));
+    let answer = move || {
+        let before = link.guard.within();
+        let threads = stack.dump(link.guard.main());
+        // It may have come or gone meanwhile; then it is not known what the stack belongs to.
+        let mpi = link.guard.within().filter(|mpi| before == Some(mpi)).map(str::to_owned);
+        drop(link.send(&FromWorker::Stack { threads, mpi }));
+    };
     // Without a thread to be had there is no answer, and the kernel says that there was none.
     drop(threads::spawn("stack", answer));
 }

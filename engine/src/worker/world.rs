@@ -13,7 +13,7 @@ use fabric::frame;
 use fabric::message::lifeline::{Hello, Role};
 use fabric::message::task::Task;
 use fabric::message::{BUILD, Rank};
-use fabric::mpi::{Mpi, MpiSignal};
+use fabric::mpi::{Mpi, MpiCalls};
 use fabric::transport::Fabric as _;
 
 use crate::ffi;
@@ -27,15 +27,15 @@ pub(super) struct World {
     pub(super) outbox: Outbox,
     /// Rank 0's socket to the kernel.
     pub(super) gateway: Option<RawFd>,
-    /// To be told of signals.
-    pub(super) signal: MpiSignal,
+    /// User code's calls, for other threads.
+    pub(super) calls: MpiCalls,
 }
 
 /// Initialises MPI and starts the comm thread; together with every other rank.
 pub(super) fn enter(set: &RankConfig, tasks: Sender<Task>) -> anyhow::Result<World> {
     let board = set.runtime.join("board");
     let mpi = Mpi::start(&set.mpi_plugin, set.libmpi.as_deref(), Some(&board), Some(ffi::signals_in_mpi))?;
-    let signal = mpi.signal();
+    let calls = mpi.calls();
     let (rank, size, library) = (mpi.rank(), mpi.size(), mpi.library().to_owned());
     // Where there are several worlds, of the wrong size, there are several ranks 0. The kernel must hear of each,
     // without taking one for its gateway, and they must not take each other's doorbell: it judges by the hello.
@@ -44,7 +44,7 @@ pub(super) fn enter(set: &RankConfig, tasks: Sender<Task>) -> anyhow::Result<Wor
     let gateway = if rank == 0 && whole { Some(connect_gateway(set)?) } else { None };
     let descriptor = gateway.as_ref().map(|gateway| gateway.as_raw_fd());
     let (comm, outbox) = Comm::start(Box::new(mpi), bell, gateway, tasks, set.carries)?;
-    Ok(World { rank, size, library, comm, outbox, gateway: descriptor, signal })
+    Ok(World { rank, size, library, comm, outbox, gateway: descriptor, calls })
 }
 
 fn folder_of_one(set: &RankConfig) -> anyhow::Result<PathBuf> {

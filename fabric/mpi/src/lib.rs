@@ -17,8 +17,19 @@ use fabric::abi::{self, Arrival, DONE, FAILED, Layer, NOTHING, Plugin, VERSION, 
 
 use end::End;
 
-static PLUGIN: Plugin =
-    Plugin { version: VERSION, start, signalled, barrier, send, probe, take, progress, lose, finalize };
+static PLUGIN: Plugin = Plugin {
+    version: VERSION,
+    start,
+    signalled,
+    within,
+    barrier,
+    send,
+    probe,
+    take,
+    progress,
+    lose,
+    finalize,
+};
 
 /// The plugin's one exported symbol ([`abi::Entry`]).
 #[unsafe(no_mangle)]
@@ -44,6 +55,10 @@ unsafe extern "C" fn start(
 
 extern "C" fn signalled() {
     layer::signalled();
+}
+
+extern "C" fn within() -> *const std::ffi::c_char {
+    layer::within()
 }
 
 unsafe extern "C" fn barrier(end: *mut abi::End, words: *mut Words) -> i32 {

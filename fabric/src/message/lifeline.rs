@@ -74,8 +74,13 @@ pub enum Door {
 pub enum FromWorker {
     /// The answer to [`ToWorker::Status`].
     Status(Status),
-    /// The answer to [`ToWorker::Stack`]: every thread's Python stack, as faulthandler prints it.
-    Stack(String),
+    /// The answer to [`ToWorker::Stack`].
+    Stack {
+        /// Every thread's Python stack, as faulthandler prints it.
+        threads: String,
+        /// The MPI function that the main thread is in.
+        mpi: Option<String>,
+    },
     /// The answer to [`ToWorker::Ask`].
     Answer {
         /// The question.

@@ -104,8 +104,26 @@ pub enum ToLocal {
         /// The cell's execution count.
         count: u32,
     },
+    /// `%pxconfig` has changed what a set's view says.
+    Configured(ViewChange),
+    /// Engines do not know a name: does the notebook's namespace? The answer is [`FromLocal::Sought`].
+    Seek {
+        /// The name.
+        name: String,
+    },
     /// End: run the exit handlers, then exit.
     Quit,
+}
+
+/// What `%pxconfig` has changed of the view that a set of magics belongs to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ViewChange {
+    /// The set's suffix; empty for `%px` itself.
+    pub suffix: String,
+    /// Its targets, as JSON: `"all"`, an engine, or a list of engines.
+    pub targets: Option<Json>,
+    /// Whether its calls wait for the engines.
+    pub block: Option<bool>,
 }
 
 /// How a call of a parallel magic went.
@@ -128,8 +146,21 @@ pub enum Answer {
         /// Whether it is the value of the magic.
         show: bool,
     },
+    /// It is done, and has changed a view.
+    Configured(ViewChange),
     /// The engines are at it (`%%px --local`): run the cell here as well, then ask on with [`FromLocal::Resume`].
     RunHere,
+}
+
+/// What a namespace has under a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Found {
+    /// Nothing of the user's.
+    Nothing,
+    /// A module of this name.
+    Module(String),
+    /// Anything else.
+    Value,
 }
 
 /// Local process → kernel.
@@ -201,6 +232,13 @@ pub enum FromLocal {
         targets: String,
         /// Whether its cells wait for the engines.
         block: bool,
+    },
+    /// What the notebook's namespace has under a name ([`ToLocal::Seek`]).
+    Sought {
+        /// The name.
+        name: String,
+        /// What it is.
+        found: Found,
     },
     /// The code that called waits no more, because it was interrupted: end what it started.
     Withdraw {

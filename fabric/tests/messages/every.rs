@@ -56,6 +56,8 @@ messages! {
     local MagicSpec;
     local ToLocal;
     local Answer;
+    local ViewChange;
+    local Found;
     local FromLocal;
     payload Payload;
     payload Blob;

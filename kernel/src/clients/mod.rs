@@ -230,8 +230,8 @@ impl Clients {
                 }
                 None
             }
-            Notice::Stack { rank, text } => {
-                self.stack(*rank, text);
+            Notice::Stack { rank, threads, .. } => {
+                self.stack(*rank, threads);
                 Some(notice)
             }
             Notice::Status(_) | Notice::Answered { .. } => Some(notice),

@@ -163,7 +163,9 @@ pub enum Notice {
         /// The engine.
         rank: Rank,
         /// Every thread's stack, as faulthandler prints it.
-        text: String,
+        threads: String,
+        /// The MPI function that the main thread is in.
+        mpi: Option<String>,
     },
 }
 
@@ -299,7 +301,7 @@ impl Cluster {
                 out.notices.push(Notice::Answered { question, content });
             }
             FromWorker::Cancelled { tasks, begun } => self.cancelled(rank, tasks, begun, out),
-            FromWorker::Stack(text) => out.notices.push(Notice::Stack { rank, text }),
+            FromWorker::Stack { threads, mpi } => out.notices.push(Notice::Stack { rank, threads, mpi }),
         }
     }
 

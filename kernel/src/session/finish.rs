@@ -19,9 +19,12 @@ impl Session {
             Origin::Call { call, parent } => {
                 let answer = match (failure, given) {
                     (None, None) => Answer::Done,
-                    (None, Some(Given { name, variable, show })) => Answer::Result { name, variable, show },
+                    (None, Some(Given::Result { name, variable, show })) => {
+                        Answer::Result { name, variable, show }
+                    }
+                    (None, Some(Given::View(change))) => Answer::Configured(change),
                     (Some(failure), given) => {
-                        if let Some(Given { name, variable, .. }) = given {
+                        if let Some(Given::Result { name, variable, .. }) = given {
                             let bind = ToLocal::Bind { name, variable, show: false, parent, count: 0 };
                             self.desk.effects.push(Effect::Local(bind));
                         }

@@ -7,17 +7,13 @@ use std::collections::BTreeSet;
 pub(super) enum Hint {
     /// Many engines have shown something, each by itself.
     Collapse,
+    /// Engines do not know a name that the notebook has.
+    OnlyHere,
 }
 
-impl Hint {
-    pub(super) fn text(self) -> String {
-        match self {
-            Hint::Collapse => "Hint: `%%px --collapse` shows once what several engines say alike, \
-                               `%pxconfig --collapse` does so from here on."
-                .to_owned(),
-        }
-    }
-}
+/// The words of [`Hint::Collapse`].
+pub(super) const COLLAPSE: &str = "Hint: `%%px --collapse` shows once what several engines say alike, \
+                                   `%pxconfig --collapse` does so from here on.";
 
 /// What has been said.
 #[derive(Debug, Default)]
@@ -29,5 +25,10 @@ impl Hints {
     /// Whether this is to be said now; true once.
     pub(super) fn is_new(&mut self, hint: Hint) -> bool {
         self.given.insert(hint)
+    }
+
+    /// Whether this has been said.
+    pub(super) fn was_given(&self, hint: Hint) -> bool {
+        self.given.contains(&hint)
     }
 }

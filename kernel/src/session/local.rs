@@ -88,6 +88,9 @@ impl Session {
                     tracing::error!("a view was activated with targets that cannot be read: {wrong}")
                 }
             },
+            FromLocal::Sought { name, found } => {
+                self.runs.iter_mut().for_each(|run| run.sought(&name, &found));
+            }
             FromLocal::Withdraw { call } => {
                 if let Some(run) = self.runs.iter_mut().find(|run| run.answers(call)) {
                     run.interrupt(&mut self.desk, now);

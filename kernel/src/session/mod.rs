@@ -22,6 +22,7 @@
 //! | `finish` | the reply, or the answer to the code that called |
 //! | `failure` | many engines' errors as one |
 //! | `hints` | what is said once, because it helps |
+//! | `missing` | a name that only the notebook knows |
 //! | `table` | what `%engines` shows |
 //!
 //! **Invariant**: one shell request at a time; its `idle` goes out after the last byte of the last rank.
@@ -34,6 +35,7 @@ mod failure;
 mod finish;
 mod hints;
 mod local;
+mod missing;
 mod plan;
 mod progress;
 mod questions;
@@ -71,6 +73,7 @@ use questions::Questions;
 use records::Records;
 use run::{Progress, Run};
 use sets::Sets;
+use stack::Dump;
 use task::TaskRun;
 
 /// Everything that can happen.
@@ -392,11 +395,12 @@ impl Session {
                     running.over(&mut self.desk, now);
                 }
             }
-            Notice::Stack { rank, text } => {
+            Notice::Stack { rank, threads, mpi } => {
                 let code = tasks.find(|task| task.runs_on(rank)).map(|task| task.code().to_owned());
-                let (text, code) = (text.as_str(), code.as_deref());
-                self.runs.iter_mut().for_each(|run| run.stack(rank, text, code, &mut self.desk, now));
-                self.background.iter_mut().for_each(|task| task.stack(rank, text, &mut self.desk, now));
+                let dump = Dump { threads: &threads, mpi: mpi.as_deref() };
+                let code = code.as_deref();
+                self.runs.iter_mut().for_each(|run| run.stack(rank, dump, code, &mut self.desk, now));
+                self.background.iter_mut().for_each(|task| task.stack(rank, dump, &mut self.desk, now));
             }
             Notice::Status(rank) => self.runs.iter_mut().for_each(|run| run.status(rank)),
             Notice::Phase | Notice::Answered { .. } | Notice::Kept { .. } => {}

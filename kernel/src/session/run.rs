@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use fabric::message::local::{Answer, ToLocal};
+use fabric::message::local::{Answer, Found, ToLocal, ViewChange};
 use fabric::message::task::Work;
 use fabric::message::{Json, Rank};
 use magics::{Display, EnginesAction, Step, Targets};
@@ -13,8 +13,10 @@ use serde_json::{Value, json};
 
 use super::eager::Eager;
 use super::failure::Failure;
+use super::hints::Hint;
+use super::missing::Search;
 use super::plan::Plan;
-use super::stack::Inquiry;
+use super::stack::{Dump, Inquiry};
 use super::task::TaskRun;
 use super::{Desk, Effect, table};
 use crate::cluster::{Engine, Phase, listed};
@@ -72,6 +74,8 @@ enum Active {
     Stack(Inquiry),
     /// The engines were asked how they are.
     Table { until: Instant, waiting: BTreeSet<Rank> },
+    /// The task has failed, and the local process was asked whether it knows a name.
+    Search(Search),
     /// The local process runs a part of the cell.
     Local,
 }
@@ -83,20 +87,25 @@ pub(super) struct Run {
     active: Active,
     /// The code that called runs the cell of a `%%px --local` itself, and will ask on.
     paused: bool,
-    /// The result that it gives, if that was asked for.
+    /// What it gives to the code that called.
     given: Option<Given>,
     failure: Option<Failure>,
     payloads: Vec<Value>,
 }
 
-/// A result for the notebook's namespace.
-pub(super) struct Given {
-    /// The task's name in the client API.
-    pub(super) name: String,
-    /// The variable to bind it to.
-    pub(super) variable: Option<String>,
-    /// It is the value of the cell.
-    pub(super) show: bool,
+/// Something for the notebook's own Python.
+pub(super) enum Given {
+    /// A result, for its namespace.
+    Result {
+        /// The task's name in the client API.
+        name: String,
+        /// The variable to bind it to.
+        variable: Option<String>,
+        /// It is the value of the cell.
+        show: bool,
+    },
+    /// What a view says from now on.
+    View(ViewChange),
 }
 
 impl Run {
@@ -171,6 +180,7 @@ impl Run {
             Active::Engines { since, told: false, .. } => Some(*since + PATIENCE),
             Active::Task(task) => task.deadline(),
             Active::Stack(inquiry) => Some(inquiry.deadline()),
+            Active::Search(search) => Some(search.deadline()),
             Active::Table { until, .. } => Some(*until),
             Active::Nothing | Active::Engines { .. } | Active::Recall { .. } | Active::Local => None,
         }
@@ -227,8 +237,26 @@ impl Run {
                 }
                 Active::Task(mut task) => {
                     self.payloads.append(&mut task.payloads);
+                    if let Some(missing) = task.missing().filter(|_| !desk.hints.was_given(Hint::OnlyHere)) {
+                        let search = Search::begin(missing, now);
+                        let name = search.name().to_owned();
+                        desk.effects.push(Effect::Local(ToLocal::Seek { name }));
+                        self.active = Active::Search(search);
+                    }
                     self.failure = task.failure();
                     desk.remember(*task);
+                    if matches!(self.active, Active::Search(_)) {
+                        continue;
+                    }
+                }
+                Active::Search(search) if !search.is_over(now) => {
+                    self.active = Active::Search(search);
+                    return Progress::Waiting;
+                }
+                Active::Search(search) => {
+                    if let Some(hint) = search.hint().filter(|_| desk.hints.is_new(Hint::OnlyHere)) {
+                        desk.note(&hint, &self.parent());
+                    }
                 }
                 Active::Table { until, waiting } if !waiting.is_empty() => {
                     self.active = Active::Table { until, waiting };
@@ -282,8 +310,10 @@ impl Run {
                 desk.stream("stdout", &text, &self.parent());
             }
             Step::Config { set, config } => {
-                let set = desk.sets.set(&set);
-                set.config = config.over(&set.config);
+                let ids: Vec<Rank> = desk.cluster.engines().map(Engine::rank).collect();
+                if let Some(change) = desk.sets.configure(&set, config, &ids) {
+                    self.give(Given::View(change), desk);
+                }
             }
             Step::Recall { set, display } => self.recall(&set, display, desk),
             Step::Stack { targets } => self.ask_stacks(targets, desk, now),
@@ -317,17 +347,22 @@ impl Run {
             return self.failure = Some(Failure::Usage(text));
         };
         if let Some(variable) = display.out.take() {
-            return self.give(Given { name, variable: Some(variable), show: false }, desk);
+            return self.give(Given::Result { name, variable: Some(variable), show: false }, desk);
         }
         let plan = Box::new(Plan::recall(display, &desk.sets, set));
         self.active = Active::Recall { name, targets, plan };
     }
 
-    /// Gives a result to the notebook: to a cell at once, to code that called when its call is answered.
+    /// Gives something to the notebook: to a cell at once, to code that called when its call is answered.
     fn give(&mut self, given: Given, desk: &mut Desk) {
         let Origin::Cell(cell) = &self.origin else { return self.given = Some(given) };
         let (parent, count) = (cell.request.parent().clone(), cell.count);
-        let Given { name, variable, show } = given;
+        let (name, variable, show) = match given {
+            Given::Result { name, variable, show } => (name, variable, show),
+            Given::View(change) => {
+                return desk.effects.push(Effect::Local(ToLocal::Configured(change)));
+            }
+        };
         if show {
             let data = json!({"text/plain": "<AsyncResult(%px): pending>"});
             let content = json!({"execution_count": count, "data": data, "metadata": {}});
@@ -350,7 +385,7 @@ impl Run {
     pub(super) fn stack(
         &mut self,
         rank: Rank,
-        dump: &str,
+        dump: Dump<'_>,
         code: Option<&str>,
         desk: &mut Desk,
         now: Instant,
@@ -359,6 +394,13 @@ impl Run {
             Active::Stack(inquiry) => inquiry.answered(rank, dump, code),
             Active::Task(task) => task.stack(rank, dump, desk, now),
             _ => {}
+        }
+    }
+
+    /// The local process has said what it has under a name.
+    pub(super) fn sought(&mut self, name: &str, found: &Found) {
+        if let Active::Search(search) = &mut self.active {
+            search.answered(name, found);
         }
     }
 
@@ -441,7 +483,7 @@ impl Run {
                 // As with code, the value of a cell is that of its last line.
                 let show = !plan.block && !plan.auto && self.steps.is_empty();
                 if show || plan.out.is_some() {
-                    self.give(Given { name, variable: plan.out.clone(), show }, desk);
+                    self.give(Given::Result { name, variable: plan.out.clone(), show }, desk);
                 }
                 let task = TaskRun::new(task, &ranks, resolved.single, &plan, parent, now);
                 if let (true, Origin::Call { call, .. }) = (plan.local, &self.origin) {
@@ -466,7 +508,7 @@ impl Run {
                 self.active = Active::Nothing;
                 self.failure = Some(Failure::Interrupted("while it waited for the engines".to_owned()));
             }
-            Active::Stack(_) => self.active = Active::Nothing,
+            Active::Stack(_) | Active::Search(_) => self.active = Active::Nothing,
             Active::Recall { .. } => {
                 self.active = Active::Nothing;
                 self.failure = Some(Failure::Interrupted(NO_WAIT.to_owned()));

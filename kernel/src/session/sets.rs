@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use fabric::message::Rank;
-use magics::{AutopxSwitch, Config, Mode};
+use fabric::message::local::ViewChange;
+use fabric::message::{Json, Rank};
+use magics::{AutopxSwitch, Config, Mode, Targets};
+use serde_json::json;
 
 /// All sets.
 #[derive(Debug)]
@@ -69,6 +71,16 @@ impl Sets {
         set.view = view;
     }
 
+    /// Sets defaults: what a view has to be told of it, where the set has one.
+    pub(super) fn configure(&mut self, suffix: &str, said: Config, ids: &[Rank]) -> Option<ViewChange> {
+        let set = self.set(suffix);
+        let has_view = set.view.targets.is_some();
+        let targets = said.targets.as_ref().and_then(|targets| as_json(targets, ids));
+        let change = ViewChange { suffix: suffix.to_owned(), targets, block: said.block };
+        set.config = said.over(&set.config);
+        (has_view && (change.targets.is_some() || change.block.is_some())).then_some(change)
+    }
+
     /// Whether the cell that is about to run is the first one that runs by itself; true once.
     pub(super) fn announces(&mut self) -> bool {
         std::mem::take(&mut self.unannounced)
@@ -84,4 +96,15 @@ impl Sets {
             (None, off) => format!("%autopx{} disabled\n", off.as_deref().unwrap_or(suffix)),
         }
     }
+}
+
+/// Targets as a view has them: a slice is the engines that it means now.
+fn as_json(targets: &Targets, ids: &[Rank]) -> Option<Json> {
+    let value = match targets {
+        Targets::All => json!("all"),
+        Targets::One(id) => json!(id),
+        Targets::Many(many) => json!(many),
+        Targets::Slice { .. } | Targets::Range { .. } => json!(targets.resolve(ids).ok()?.ids),
+    };
+    Some(Json::from(value.to_string().into_bytes()))
 }

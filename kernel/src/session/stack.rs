@@ -26,6 +26,15 @@ pub(super) struct Inquiry {
     found: BTreeMap<Rank, Vec<Frame>>,
 }
 
+/// What an engine says of where it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Dump<'a> {
+    /// Every thread's stack, as faulthandler writes it.
+    pub(super) threads: &'a str,
+    /// The MPI function that the main thread is in.
+    pub(super) mpi: Option<&'a str>,
+}
+
 /// One call of the user's code, or a sentence where there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Frame {
@@ -48,9 +57,13 @@ impl Inquiry {
     }
 
     /// An engine has answered. `code` is what it runs, if that is known.
-    pub(super) fn answered(&mut self, rank: Rank, dump: &str, code: Option<&str>) {
+    pub(super) fn answered(&mut self, rank: Rank, dump: Dump<'_>, code: Option<&str>) {
         if self.waiting.remove(&rank) {
-            self.found.insert(rank, frames(dump, code));
+            let mut frames = frames(dump.threads, code);
+            if let (Some(mpi), Some(top)) = (dump.mpi, frames.first_mut()) {
+                top.place = within(mpi, &top.place);
+            }
+            self.found.insert(rank, frames);
         }
     }
 
@@ -126,6 +139,11 @@ impl std::fmt::Display for Frame {
         write!(f, "{}", self.place)?;
         if self.source.is_empty() { Ok(()) } else { write!(f, ": {}", self.source) }
     }
+}
+
+/// A place in the user's code, from which an MPI function was called: "in MPI_Barrier at solve.py:41".
+fn within(mpi: &str, place: &str) -> String {
+    if place.starts_with("at ") { format!("in {mpi} {place}") } else { format!("in {mpi}, called {place}") }
 }
 
 fn engines(ranks: &[Rank]) -> String {
@@ -210,11 +228,11 @@ mod tests {
         )
     }
 
-    fn inquiry(dumps: &[(Rank, String)], code: &str) -> Inquiry {
+    fn inquiry(dumps: &[(Rank, Option<&str>, String)], code: &str) -> Inquiry {
         let waiting = (0..4).collect();
         let mut inquiry = Inquiry { until: Instant::now(), waiting, found: BTreeMap::new() };
-        for (rank, dump) in dumps {
-            inquiry.answered(*rank, dump, Some(code));
+        for (rank, mpi, threads) in dumps {
+            inquiry.answered(*rank, Dump { threads, mpi: *mpi }, Some(code));
         }
         inquiry
     }
@@ -229,8 +247,10 @@ mod tests {
             "  File \"<ipython-input-3-cd34>\", line 1 in read\n  \
              File \"<ipython-input-9-ab12>\", line 1 in <module>\n",
         );
-        let inquiry =
-            inquiry(&[(0, solving.clone()), (2, solving), (1, reading)], "import solve\nsolve.solve(3)\n");
+        let inquiry = inquiry(
+            &[(0, None, solving.clone()), (2, None, solving), (1, None, reading)],
+            "import solve\nsolve.solve(3)\n",
+        );
         assert_eq!(
             inquiry.text(),
             "engines 0, 2 in solve at solve.py:41: comm.Barrier()\n    \
@@ -245,6 +265,32 @@ mod tests {
                 "engines 0, 2 in solve at solve.py:41: comm.Barrier()",
                 "engine 1 in read at line 1 of an earlier cell",
                 "engine 3 did not answer"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_mpi_function_is_named() {
+        let at = dump("  File \"<ipython-input-7-ab12>\", line 2 in <module>\n");
+        let inside = dump(
+            "  File \"/home/u/solve.py\", line 41 in solve\n  File \"<ipython-input-7-ab12>\", line 1 in <module>\n",
+        );
+        let inquiry = inquiry(
+            &[
+                (0, Some("MPI_Barrier"), at.clone()),
+                (1, Some("MPI_Recv"), at.clone()),
+                (2, None, at),
+                (3, Some("MPI_Barrier"), inside),
+            ],
+            "import solve\ncomm.Barrier()",
+        );
+        assert_eq!(
+            inquiry.sentences(),
+            [
+                "engine 0 in MPI_Barrier at line 2 of the cell: comm.Barrier()",
+                "engine 1 in MPI_Recv at line 2 of the cell: comm.Barrier()",
+                "engine 2 at line 2 of the cell: comm.Barrier()",
+                "engine 3 in MPI_Barrier, called in solve at solve.py:41",
             ]
         );
     }

@@ -13,9 +13,11 @@ use serde_json::{Value, json};
 
 use super::Desk;
 use super::failure::{Failure, Lost};
-use super::hints::Hint;
+use super::hints::{COLLAPSE, Hint};
+use super::missing::Missing;
 use super::plan::Plan;
 use super::progress::Progress;
+use super::stack::Dump;
 use super::stats::Stats;
 use super::watch::{Seen, Watch};
 use crate::cluster::listed;
@@ -34,6 +36,8 @@ const MANY: usize = 16;
 pub(crate) struct TaskRun {
     task: TaskId,
     parent: Json,
+    /// How many engines it was sent to.
+    targets: usize,
     single: bool,
     /// What is shown as it comes; `None` where nothing is.
     merge: Option<Merge>,
@@ -79,6 +83,7 @@ impl TaskRun {
         Self {
             task,
             parent,
+            targets: targets.len(),
             single,
             merge: streams.then(|| match plan.collapse {
                 true => Merge::collapsed(targets, now),
@@ -190,7 +195,7 @@ impl TaskRun {
     }
 
     /// An engine said where it is.
-    pub(super) fn stack(&mut self, rank: Rank, dump: &str, desk: &mut Desk, now: Instant) {
+    pub(super) fn stack(&mut self, rank: Rank, dump: Dump<'_>, desk: &mut Desk, now: Instant) {
         if self.runs_on(rank) {
             self.watch.answered(rank, dump, &self.code);
             self.look(desk, now);
@@ -286,7 +291,7 @@ impl TaskRun {
         }
         self.tick(desk, now);
         if self.spoke.len() > MANY && !self.collapse && desk.hints.is_new(Hint::Collapse) {
-            desk.note(&Hint::Collapse.text(), &self.parent);
+            desk.note(COLLAPSE, &self.parent);
         }
         if let Some(mut gather) = self.gather.take() {
             self.show(gather.take(), desk);
@@ -334,6 +339,11 @@ impl TaskRun {
         if self.over {
             self.progress = None;
         }
+    }
+
+    /// A name that the cell reads and engines do not know.
+    pub(super) fn missing(&self) -> Option<Missing> {
+        if self.detailed { None } else { Missing::of(&self.code, &self.raised, self.targets) }
     }
 
     pub(super) fn failure(&mut self) -> Option<Failure> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fabric::message::Rank;
 
 use super::Desk;
-use super::stack::Inquiry;
+use super::stack::{Dump, Inquiry};
 
 /// How long after an engine has failed the others may go on before it is said where they are.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(5);
@@ -75,7 +75,7 @@ impl Watch {
     }
 
     /// An engine said where it is.
-    pub(super) fn answered(&mut self, rank: Rank, dump: &str, code: &str) {
+    pub(super) fn answered(&mut self, rank: Rank, dump: Dump<'_>, code: &str) {
         if let Some((_, inquiry)) = &mut self.inquiry {
             inquiry.answered(rank, dump, Some(code));
         }

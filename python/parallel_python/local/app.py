@@ -30,7 +30,8 @@ from .channels import CONTROL, STDIN, Channel, IopubChannel, Parts, ShellChannel
 from .debugging import DebugpyStream, DebugShell
 from .history import record, write_beside
 from .kernel import LocalKernel, Request
-from .magics import Spec, register
+from .magics import Spec, configured, register
+from .names import known
 from .place import note_statements
 from .results import bind
 from .session import RustSession
@@ -208,6 +209,8 @@ class LocalApp(IPKernelApp):
                     record(self.kernel.shell, code, count)
                 case ("bind", name, variable, show, _, count):
                     bind(self.kernel.shell, name, variable, show, count)
+                case ("configured", *change):
+                    configured(*change)
                 case ("quit",):
                     self.io_loop.asyncio_loop.create_task(self._quit())
 
@@ -228,6 +231,8 @@ class LocalApp(IPKernelApp):
                     task.add_done_callback(self._control_tasks.discard)
                 case ("astray", parts, msg_id):
                     self._redirect(parts, msg_id)
+                case ("seek", name):
+                    self.link.sought(name, *known(self.kernel.shell, name))
 
     def _redirect(self, parts: Parts, msg_id: str) -> None:
         """Give a message to the shell that it is for."""

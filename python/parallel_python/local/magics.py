@@ -8,6 +8,7 @@ IPython's magics manager are bound methods.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -104,6 +105,8 @@ class ParallelMagics:
             raise Interrupted
         if failed_here:
             raise LocalRunError("the cell failed in the notebook's own Python; its error is shown above")
+        if how == "configured":
+            configured(*details)
         if how != "result":
             return None
         from parallel_python.client import recall_px
@@ -166,6 +169,27 @@ def activate(view: Any, suffix: str = "") -> ParallelMagics | None:
     followers = vars(view).setdefault("_followers", [])
     followers.append(magics.follow)
     return magics
+
+
+def configured(suffix: str, targets: bytes | None, block: bool | None) -> None:
+    """Give the view that is active what ``%pxconfig`` has said, without telling the kernel, which knows.
+
+    Parameters
+    ----------
+    suffix : str
+        What the magics' names end in.
+    targets : bytes or None
+        The new targets as JSON; None where they stay.
+    block : bool or None
+        Whether calls wait for their result; None where that stays.
+    """
+    magics = _Registry.active.get(suffix)
+    if magics is None:
+        return
+    if targets is not None:
+        object.__setattr__(magics.view, "targets", json.loads(targets))
+    if block is not None:
+        object.__setattr__(magics.view, "block", block)
 
 
 def _register(magics: ParallelMagics, specs: list[Spec]) -> None:

@@ -7,6 +7,7 @@ use std::ffi::{c_int, c_void};
 
 use mpi::ffi;
 
+use super::within::within;
 use super::{escape, gate};
 
 /// What the arguments are, with counts of one width and displacements of another.
@@ -27,6 +28,7 @@ macro_rules! collectives {
         /// MPI 4.1, 6.
         #[unsafe(no_mangle)]
         extern "C" fn $name($($argument: kind!($kind, c_int, c_int),)* comm: ffi::MPI_Comm) -> c_int {
+            within!($name);
             // SAFETY: the caller's arguments.
             gate::through(comm, || unsafe { ffi::$real($($argument,)* comm) })
         }
@@ -40,6 +42,7 @@ macro_rules! collectives {
             type Real = unsafe extern "C" fn(
                 $(kind!($kind, ffi::MPI_Count, ffi::MPI_Aint),)* ffi::MPI_Comm) -> c_int;
             static FOUND: super::large::Symbol = super::large::Symbol::new($real_large);
+            within!($name);
             if let Err(code) = gate::pass(comm) {
                 return code;
             }
@@ -141,6 +144,7 @@ collectives! {
 /// MPI 4.1, 6.3. The gate is a barrier.
 #[unsafe(no_mangle)]
 extern "C" fn MPI_Barrier(comm: ffi::MPI_Comm) -> c_int {
+    within!(MPI_Barrier);
     match gate::pass(comm) {
         Err(code) => code,
         // SAFETY: the caller's argument.
@@ -157,6 +161,7 @@ macro_rules! openings {
         extern "C" fn $name(
             $($before: $kind,)* comm: ffi::MPI_Comm, $($after: $other),*
         ) -> c_int {
+            within!($name);
             // SAFETY: the caller's arguments.
             gate::through(comm, || unsafe { ffi::$real($($before,)* comm, $($after),*) })
         }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use mpi::ffi;
 
 use super::board::{NOWHERE, Place};
+use super::within::within;
 use super::{STATE, State, escape, gate};
 use crate::call::check;
 
@@ -137,6 +138,7 @@ unsafe extern "C" fn deleted(comm: ffi::MPI_Comm, _: c_int, value: *mut c_void, 
 /// reductions of objects of such messages.
 #[unsafe(no_mangle)]
 extern "C" fn MPI_Comm_dup(comm: ffi::MPI_Comm, new: *mut ffi::MPI_Comm) -> c_int {
+    within!(MPI_Comm_dup);
     // SAFETY: the caller's arguments.
     let code = made(gate::through(comm, || unsafe { ffi::PMPI_Comm_dup(comm, new) }), new);
     let inside = new.addr().wrapping_sub(ATTRIBUTE[1].load(Ordering::Relaxed)) < STRUCTURE;
@@ -167,6 +169,7 @@ macro_rules! makers {
         /// MPI 4.1, 7.4.2 and 8.5.
         #[unsafe(no_mangle)]
         extern "C" fn $name(comm: ffi::MPI_Comm, $($argument: $kind,)* new: *mut ffi::MPI_Comm) -> c_int {
+            within!($name);
             // SAFETY: the caller's arguments.
             made(gate::through(comm, || unsafe { ffi::$real(comm, $($argument,)* new) }), new)
         }

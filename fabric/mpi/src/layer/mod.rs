@@ -14,6 +14,7 @@
 //! | `comms` | a communicator's place on the board; the functions that make communicators |
 //! | `gate` | a collective begins when all have come, so an interrupt never leaves a buffer with MPI |
 //! | `collectives` | the functions that pass the gate |
+//! | `within` | which function the main thread is in |
 //! | `large` | functions that not every MPI has |
 //! | `point` | receives, probes and sends |
 //! | `receives` | receives under way |
@@ -41,6 +42,7 @@ mod point;
 mod receives;
 mod requests;
 mod vigil;
+mod within;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,6 +53,7 @@ use board::Board;
 use errors::Errors;
 pub(crate) use escape::has_left;
 pub(crate) use lost::lose;
+pub(crate) use within::now as within;
 
 /// What the layer knows; there once MPI is up.
 struct State {

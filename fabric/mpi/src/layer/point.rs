@@ -13,6 +13,7 @@ use mpi::ffi;
 
 use super::escape;
 use super::vigil::{On, Stop, Vigil, too_late};
+use super::within::within;
 
 /// The most that is sent as a copy, in bytes. Copying it takes less than a message does.
 const COPIED: usize = 32 << 10;
@@ -186,6 +187,7 @@ extern "C" fn MPI_Recv(
     comm: ffi::MPI_Comm,
     status: *mut ffi::MPI_Status,
 ) -> c_int {
+    within!(MPI_Recv);
     receive(comm, source, status, |request| {
         // SAFETY: the caller's arguments.
         unsafe { ffi::PMPI_Irecv(buffer, count, datatype, source, tag, comm, request) }
@@ -200,6 +202,7 @@ extern "C" fn MPI_Probe(
     comm: ffi::MPI_Comm,
     status: *mut ffi::MPI_Status,
 ) -> c_int {
+    within!(MPI_Probe);
     let mut flag = 0;
     probe(comm, source, || {
         // SAFETY: the caller's arguments.
@@ -217,6 +220,7 @@ extern "C" fn MPI_Mprobe(
     message: *mut ffi::MPI_Message,
     status: *mut ffi::MPI_Status,
 ) -> c_int {
+    within!(MPI_Mprobe);
     let mut flag = 0;
     probe(comm, source, || {
         // SAFETY: the caller's arguments.
@@ -257,6 +261,7 @@ extern "C" fn MPI_Sendrecv(
     comm: ffi::MPI_Comm,
     status: *mut ffi::MPI_Status,
 ) -> c_int {
+    within!(MPI_Sendrecv);
     // SAFETY: the caller's arguments.
     let post = |buffer: *const c_void, request: &mut ffi::MPI_Request| unsafe {
         ffi::PMPI_Isend(buffer, count, datatype, to, tag, comm, request)
@@ -339,6 +344,7 @@ macro_rules! sends {
             tag: c_int,
             comm: ffi::MPI_Comm,
         ) -> c_int {
+            within!($name);
             // SAFETY: the caller's arguments.
             let post = |copy: *const c_void, request: &mut ffi::MPI_Request| unsafe {
                 ffi::$start(copy, count, datatype, to, tag, comm, request)
@@ -362,6 +368,7 @@ macro_rules! sends {
             type Whole = unsafe extern "C" fn(
                 *const c_void, ffi::MPI_Count, ffi::MPI_Datatype, c_int, c_int, ffi::MPI_Comm) -> c_int;
             static WHOLE: super::large::Symbol = super::large::Symbol::new($whole_large);
+            within!($name);
             if let Ok(count) = c_int::try_from(count) {
                 return $name(buffer, count, datatype, to, tag, comm);
             }
@@ -394,6 +401,7 @@ extern "C" fn MPI_Recv_c(
     if let Ok(count) = c_int::try_from(count) {
         return MPI_Recv(buffer, count, datatype, source, tag, comm, status);
     }
+    within!(MPI_Recv);
     let Some(start) = super::large::irecv() else { return ffi::MPI_ERR_COUNT as c_int };
     receive(comm, source, status, |request| {
         // SAFETY: the caller's arguments.
@@ -438,6 +446,7 @@ extern "C" fn MPI_Sendrecv_c(
             input, count, datatype, to, tag, output, room, received, source, expected, comm, status,
         );
     }
+    within!(MPI_Sendrecv);
     let Some(found) = WHOLE.get() else { return ffi::MPI_ERR_COUNT as c_int };
     // SAFETY: the function of this name has this type; the caller's arguments.
     unsafe {

@@ -8,6 +8,7 @@ use mpi::ffi;
 
 use super::receives::Before;
 use super::vigil::{On, Vigil};
+use super::within::within;
 
 /// Looks until `look` finds something or the wait ends; `look` returns MPI's code and whether it is over.
 fn wait(requests: *mut ffi::MPI_Request, count: c_int, mut look: impl FnMut() -> (c_int, bool)) -> c_int {
@@ -38,6 +39,7 @@ fn wait(requests: *mut ffi::MPI_Request, count: c_int, mut look: impl FnMut() ->
 /// MPI 4.1, 3.7.3.
 #[unsafe(no_mangle)]
 extern "C" fn MPI_Wait(request: *mut ffi::MPI_Request, status: *mut ffi::MPI_Status) -> c_int {
+    within!(MPI_Wait);
     let mut flag = 0;
     // SAFETY: the caller's arguments.
     wait(request, 1, || unsafe { (ffi::PMPI_Test(request, &mut flag, status), flag != 0) })
@@ -50,6 +52,7 @@ extern "C" fn MPI_Waitall(
     requests: *mut ffi::MPI_Request,
     statuses: *mut ffi::MPI_Status,
 ) -> c_int {
+    within!(MPI_Waitall);
     let mut flag = 0;
     // SAFETY: the caller's arguments.
     wait(requests, count, || unsafe { (ffi::PMPI_Testall(count, requests, &mut flag, statuses), flag != 0) })
@@ -63,6 +66,7 @@ extern "C" fn MPI_Waitany(
     index: *mut c_int,
     status: *mut ffi::MPI_Status,
 ) -> c_int {
+    within!(MPI_Waitany);
     let mut flag = 0;
     // SAFETY: the caller's arguments.
     wait(requests, count, || unsafe {
@@ -79,6 +83,7 @@ extern "C" fn MPI_Waitsome(
     indices: *mut c_int,
     statuses: *mut ffi::MPI_Status,
 ) -> c_int {
+    within!(MPI_Waitsome);
     // SAFETY: the caller's arguments. No active request at all counts as done (MPI_UNDEFINED).
     wait(requests, count, || unsafe {
         (ffi::PMPI_Testsome(count, requests, done, indices, statuses), *done != 0)
