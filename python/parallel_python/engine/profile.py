@@ -29,7 +29,7 @@ def find() -> Path | None:
 def configuration(folder: Path | None) -> Config:
     """Read the profile's configuration, and set what an engine cannot do without."""
     config = Config()
-    for name in ("ipython_config", "ipython_kernel_config"):
+    for name in ("ipython_config", "ipython_kernel_config", "ipengine_config"):
         if folder is not None and (folder / f"{name}.py").is_file():
             config.merge(_read(folder, name))
     # Every engine writing the same database would only slow all of them down.
@@ -66,12 +66,23 @@ def location(folder: Path | None) -> ProfileDir:
     return found
 
 
-def run_startup_files(shell: InteractiveShell, folder: Path | None) -> None:
-    """Run the profile's start-up files, in the order of their names."""
-    if folder is None:
-        return
-    for path in sorted((folder / "startup").glob("*")):
-        if path.suffix == ".py":
-            shell.safe_execfile(str(path), shell.user_ns)
-        elif path.suffix == ".ipy":
-            shell.safe_execfile_ipy(str(path))
+def run_startup_code(shell: InteractiveShell, folder: Path | None) -> None:
+    """Run the profile's start-up files, in the order of their names, then what it has for engines alone.
+
+    That is ``c.IPEngine.startup_script`` and ``c.IPEngine.startup_command``, as in ipyparallel.
+    """
+    paths = sorted((folder / "startup").glob("*")) if folder is not None else []
+    for path in paths:
+        _run_file(shell, path)
+    engine = shell.config.IPEngine
+    if script := engine.get("startup_script"):
+        _run_file(shell, Path(script).expanduser())
+    if command := engine.get("startup_command"):
+        shell.run_cell(command, store_history=False)
+
+
+def _run_file(shell: InteractiveShell, path: Path) -> None:
+    if path.suffix == ".py":
+        shell.safe_execfile(str(path), shell.user_ns)
+    elif path.suffix == ".ipy":
+        shell.safe_execfile_ipy(str(path))

@@ -220,7 +220,9 @@ def start_shell(engine: Engine) -> EngineShell:
     shell.loop_runner = LoopRunner(shell)
     shell.user_ns.update(world.names(engine, shell.user_ns))
     Asking(engine).install()
-    profile.run_startup_files(shell, folder)
+    # Loaded by who uses it, as all extensions that IPython has on by default.
+    shell.magics_manager.register_lazy("store", "storemagic")
+    profile.run_startup_code(shell, folder)
     shell.user_ns_hidden.update(shell.user_ns)
     engine.capture()
     sys.stdout, sys.stderr = EngineStream(engine, "stdout"), EngineStream(engine, "stderr")
