@@ -25,7 +25,7 @@ def test_1_53_names_of_the_mpi_launch(nb: Notebook) -> None:
 
 
 def test_1_37_engines_can_ask(nb: Notebook) -> None:
-    """Where nobody may be asked they say so; who is asked, and in what order: `tests/test_engine_input.py`."""
+    """Where nobody may be asked they say so; how they ask is in `tests/test_engine_input.py`."""
     cell = nb.run("%%px -t 0\ninput('name? ')", allow_stdin=False)
     assert cell.reply["content"]["ename"] == "StdinNotImplementedError"
 

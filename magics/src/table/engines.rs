@@ -24,8 +24,8 @@ pub(super) const MAGIC: Magic = Magic {
     notes: "Engines start by themselves; without `-n` there are as many as before.",
     examples: &[
         Example { cell: "%engines", effect: "Who is there and what they do." },
-        Example { cell: "%engines restart -n 2", effect: "Go on with two fresh engines." },
         Example { cell: "%engines interrupt -t 2", effect: "End what engine 2 runs, keep its variables." },
+        Example { cell: "%engines restart -n 2", effect: "Go on with two fresh engines." },
     ],
     parse,
 };
