@@ -30,6 +30,7 @@ mod worker;
 #[pymodule]
 fn _parallel_python(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("BUILD", fabric::message::BUILD)?;
+    module.add("SOURCES", env!("PARALLEL_PYTHON_SOURCES"))?;
     sources::register(module)?;
     worker::register(module)?;
     client::register(module)?;

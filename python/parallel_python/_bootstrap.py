@@ -11,6 +11,7 @@ import sys
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
+from typing import Any
 
 import _parallel_python
 
@@ -21,6 +22,9 @@ class EmbeddedFinder:
     It goes in front of every other finder, so that a process of ours always runs the package it was built
     with. Tracebacks show source lines through `get_source`.
     """
+
+    def __init__(self) -> None:
+        self._cache = _code_cache()
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """Return the spec of a module of ours, or None for anything else."""
@@ -40,9 +44,13 @@ class EmbeddedFinder:
         exec(self.get_code(module.__name__), module.__dict__)
 
     def get_code(self, name: str) -> CodeType:
-        """Compile a module of ours."""
-        file, _, text = self._found(name)
-        return compile(text, file, "exec", dont_inherit=True)
+        """Return a module's code: from the cache, or compiled."""
+        code: CodeType | None = self._cache.load(name)
+        if code is None:
+            file, _, text = self._found(name)
+            code = compile(text, file, "exec", dont_inherit=True)
+            self._cache.save(name, code)
+        return code
 
     def get_source(self, name: str) -> str:
         """Return a module's source, for `linecache` and `inspect`."""
@@ -58,6 +66,14 @@ class EmbeddedFinder:
         if found is None:
             raise ImportError(f"the engine library holds no module `{name}`", name=name)
         return found
+
+
+def _code_cache() -> Any:
+    """Return the cache of byte code, which is needed before anything of the package can be imported."""
+    module = ModuleType("parallel_python._codecache")
+    file, _, text = _parallel_python.source(module.__name__)
+    exec(compile(text, file, "exec", dont_inherit=True), module.__dict__)
+    return module.CodeCache(_parallel_python.SOURCES)
 
 
 def install() -> None:

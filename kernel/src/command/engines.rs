@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::facts::default_python;
 use crate::cluster::Phase;
 use crate::driver::headless::{self, Plan};
 use crate::driver::registry::{self, Entry};
@@ -47,7 +48,7 @@ struct StartOptions {
     /// Return when they are up, and leave them running.
     #[arg(long)]
     daemonize: bool,
-    /// The Python to run [default: python3].
+    /// The Python to run [default: the one of this installation's environment, else python3 on PATH].
     #[arg(long, value_name = "PYTHON", env = "PARALLEL_PYTHON")]
     python: Option<PathBuf>,
     /// The command that starts MPI programs, with arguments if it needs some.
@@ -96,7 +97,7 @@ fn start_engines(options: StartOptions) -> anyhow::Result<()> {
     let profile = options.profile.clone();
     let plan = Plan {
         profile: options.profile,
-        python: options.python.unwrap_or_else(|| PathBuf::from("python3")),
+        python: options.python.unwrap_or_else(default_python),
         mpiexec: crate::cli::words(options.mpiexec.as_deref()),
         owned: options.owned,
         size: options.count.unwrap_or_else(|| crate::machine::Capacity::now().engines()),

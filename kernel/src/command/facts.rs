@@ -74,3 +74,10 @@ impl Facts {
         }
     }
 }
+
+/// The Python of the environment that this program is installed in; else the one on PATH.
+pub(super) fn default_python() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    let environment = program.ancestors().nth(4).map(|prefix| prefix.join("bin/python3"));
+    environment.filter(|python| python.is_file()).unwrap_or_else(|| PathBuf::from("python3"))
+}

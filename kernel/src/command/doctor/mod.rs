@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::facts::Facts;
+use super::facts::{Facts, default_python};
 use crate::cli::Door;
 use report::Report;
 
@@ -58,11 +58,4 @@ pub(crate) async fn run(options: &DoctorOptions) -> anyhow::Result<ExitCode> {
     }
     limits::look(&mut report);
     Ok(report.end())
-}
-
-/// The Python of the environment that this program is installed in; else the one on PATH.
-fn default_python() -> PathBuf {
-    let program = std::env::current_exe().unwrap_or_default();
-    let environment = program.ancestors().nth(4).map(|prefix| prefix.join("bin/python3"));
-    environment.filter(|python| python.is_file()).unwrap_or_else(|| PathBuf::from("python3"))
 }
