@@ -80,6 +80,21 @@ def test_a_rank_without_memory_says_so_with_sizes(apart: Notebook) -> None:
     assert apart.ok("print(rc[2].apply_sync(len, np.ones(5_000_000)))").stdout == "5000000\n"
 
 
+def test_a_value_that_cannot_be_had_is_an_error(apart: Notebook) -> None:
+    apart.ok(
+        "%%px -t 0\n"
+        "import resource\n"
+        "before = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000_000, before[1]))"
+    )
+    try:
+        for view in ("rc[2]", "rc.load_balanced_view([2])"):
+            cell = apart.fails(f"{view}.apply_sync(lambda: __import__('numpy').ones(5_000_000))")
+            assert "EngineError: there is no memory for data beyond the first 9 MB of it" in cell.error
+    finally:
+        apart.ok("%%px -t 0\nresource.setrlimit(resource.RLIMIT_FSIZE, before)")
+
+
 def test_a_rank_that_dies_meanwhile_ends_the_transfer(apart: Notebook) -> None:
     cell = apart.ok(
         "victim = rc[1].apply_sync(os.getpid)\n"

@@ -14,6 +14,9 @@ pub const MAX_FRAME: usize = 1 << 29;
 
 const LENGTH: usize = size_of::<u32>();
 
+/// How many bytes are read at once.
+const PIECE: usize = 64 * 1024;
+
 /// Why a frame could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
@@ -84,6 +87,8 @@ pub fn write<T: Serialize>(stream: &mut impl Write, value: &T) -> Result<(), Fra
 pub struct Frames {
     bytes: Vec<u8>,
     taken: usize,
+    /// Where reads go, made by the first one: to clear so much memory for each would cost more than most frames do.
+    piece: Vec<u8>,
 }
 
 impl Frames {
@@ -94,6 +99,21 @@ impl Frames {
             self.taken = 0;
         }
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Adds what `read` reads: how many bytes that was.
+    ///
+    /// # Errors
+    /// What `read` returns.
+    pub fn fill<E>(&mut self, read: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<usize, E> {
+        let mut piece = std::mem::take(&mut self.piece);
+        piece.resize(PIECE, 0);
+        let count = read(&mut piece).map(|count| count.min(PIECE));
+        if let Ok(count) = count {
+            self.extend(&piece[..count]);
+        }
+        self.piece = piece;
+        count
     }
 
     /// The next complete value, or `None` until more bytes are there.
@@ -120,15 +140,14 @@ impl Frames {
     /// As [`Frames::next`], and what the stream returns; an end inside a frame is
     /// [`io::ErrorKind::UnexpectedEof`].
     pub fn read<T: DeserializeOwned>(&mut self, stream: &mut impl Read) -> Result<Option<T>, FrameError> {
-        let mut piece = [0; 64 * 1024];
         loop {
             if let Some(value) = self.next()? {
                 return Ok(Some(value));
             }
-            match stream.read(&mut piece) {
+            match self.fill(|piece| stream.read(piece)) {
                 Ok(0) if self.taken == self.bytes.len() => return Ok(None),
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                Ok(count) => self.extend(&piece[..count]),
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }

@@ -43,14 +43,12 @@ impl Gateway {
 
     /// Reads what is there into `frames`.
     pub(super) fn read(&self, frames: &mut Frames) -> Result<(), Ended> {
-        let mut piece = [0; 64 * 1024];
-        match retry_on_intr(|| recv(&self.socket, &mut piece[..], RecvFlags::DONTWAIT)) {
-            Ok((_, 0)) | Err(Errno::CONNRESET) => Err(Ended::KernelGone),
-            Ok((_, count)) => {
-                frames.extend(&piece[..count]);
-                Ok(())
-            }
-            Err(Errno::AGAIN) => Ok(()),
+        let read = |piece: &mut [u8]| {
+            retry_on_intr(|| recv(&self.socket, &mut *piece, RecvFlags::DONTWAIT)).map(|(_, count)| count)
+        };
+        match frames.fill(read) {
+            Ok(0) | Err(Errno::CONNRESET) => Err(Ended::KernelGone),
+            Ok(_) | Err(Errno::AGAIN) => Ok(()),
             Err(error) => Err(Ended::Gateway(error.to_string())),
         }
     }

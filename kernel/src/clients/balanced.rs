@@ -122,7 +122,11 @@ impl Clients {
         let Some(balanced) = self.balance.get_mut(ticket) else { return };
         let name = balanced.name.clone();
         let told = match notice {
-            Notice::Report { rank, event, .. } => Told::Report { name, rank, event },
+            Notice::Report { rank, event, .. } => {
+                let flying = self.flying.get_mut(&task);
+                let Some(event) = flying.and_then(|flying| flying.unspoiled(rank, event)) else { return };
+                Told::Report { name, rank, event }
+            }
             Notice::Lost { rank, why, lives, .. } => Told::Lost { name, rank, why, lives },
             Notice::Over { .. } => return self.attempt_over(task),
             _ => return,

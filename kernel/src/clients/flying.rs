@@ -80,7 +80,7 @@ impl Clients {
 
 impl Flying {
     /// A value that cannot be had makes the task's end an error.
-    fn unspoiled(&mut self, rank: Rank, event: Event) -> Option<Event> {
+    pub(super) fn unspoiled(&mut self, rank: Rank, event: Event) -> Option<Event> {
         match event {
             Event::Value { payload } | Event::Data { payload } if payload.lost().is_some() => {
                 self.spoiled.insert(rank, payload.lost().unwrap_or_default().to_owned());

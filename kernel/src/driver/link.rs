@@ -13,6 +13,9 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 /// How many bytes are gathered before they are written.
 const BURST: usize = 64 * 1024;
 
+/// How many bytes are read at once.
+const PIECE: usize = 64 * 1024;
+
 /// The sending end of a link. Dropping the last one closes that direction.
 #[derive(Debug, Clone)]
 pub(super) struct Link {
@@ -59,13 +62,14 @@ async fn write(mut stream: OwnedWriteHalf, mut waiting: UnboundedReceiver<Vec<u8
 pub(super) struct Reader {
     stream: OwnedReadHalf,
     frames: Frames,
+    piece: Vec<u8>,
 }
 
 impl Reader {
     /// Reads from `stream`.
     #[must_use]
     pub(super) fn new(stream: OwnedReadHalf) -> Self {
-        Self { stream, frames: Frames::default() }
+        Self { stream, frames: Frames::default(), piece: vec![0; PIECE] }
     }
 
     /// The next message; `None` at the end of the stream.
@@ -73,16 +77,15 @@ impl Reader {
     /// # Errors
     /// When the stream fails or carries something else than messages of this type.
     pub(super) async fn next<T: DeserializeOwned>(&mut self) -> anyhow::Result<Option<T>> {
-        let mut piece = vec![0; 64 * 1024];
         loop {
             if let Some(message) = self.frames.next()? {
                 return Ok(Some(message));
             }
-            match self.stream.read(&mut piece).await {
+            match self.stream.read(&mut self.piece).await {
                 // A process that was killed with something unread resets the connection.
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Ok(None),
                 Ok(0) => return Ok(None),
-                read => self.frames.extend(&piece[..read.context("reading from a process of ours")?]),
+                read => self.frames.extend(&self.piece[..read.context("reading from a process of ours")?]),
             }
         }
     }
