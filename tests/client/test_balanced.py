@@ -156,7 +156,7 @@ def test_3_40_impossible_graphs(nb: Notebook) -> None:
     )
 
 
-def test_3_41_joblib(nb: Notebook) -> None:
+def test_3_41_and_50_joblib(nb: Notebook) -> None:
     pytest.importorskip("joblib")
     check(
         nb,

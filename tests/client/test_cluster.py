@@ -31,7 +31,7 @@ def test_5_01_what_can_be_said(nb: Notebook) -> None:
     )
 
 
-def test_5_02_start_and_connect_uses_the_engines_that_are_there(nb: Notebook) -> None:
+def test_2_30_and_5_02_start_and_connect_uses_the_engines_that_are_there(nb: Notebook) -> None:
     cell = check(
         nb,
         """

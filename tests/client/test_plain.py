@@ -177,6 +177,17 @@ else:
     )
 
 
+def test_5_16_to_18_starting_listing_and_stopping(headless: dict[str, str]) -> None:
+    [told] = json.loads(terminal(headless, "engines", "list", "--json"))
+    assert (told["profile"], told["kind"], told["engines"]) == ("mpi", "headless", 2)
+    assert terminal(headless, "engines", "list").startswith("mpi  headless  2 engines")
+    refused = {("start", "mpi"): "run already", ("stop", "x"): "no engines of profile `x`"}
+    for (action, profile), said in refused.items():
+        command = [BIN / "parallel-python", "engines", action, "--profile", profile]
+        done = subprocess.run(command, env=headless, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and said in done.stderr
+
+
 def test_stopped_and_started_again(environment: dict[str, str]) -> None:
     script(
         environment,

@@ -27,7 +27,7 @@ def test_6_07_an_engine_that_dies_is_an_error_of_its_own() -> None:
             assert ar.status == ['ok', 'error', 'ok']
             assert rc.ids == [0, 2] and rc[:].targets == [0, 2] and dview.targets == [0, 1, 2]
             assert rc[:].apply_sync(int) == [0, 0]
-            raises(IndexError, 'No such engine: 1', dview.apply, int)
+            raises(IndexError, r'No such engine: 1 \\(these have died: \\[1\\]', dview.apply, int)
             raises(ipp.EngineError, 'Engine 1 unregistered while waiting for engines', rc.wait_for_engines, 3)
             assert rc.load_balanced_view().map_sync(str, range(10)) == list('0123456789')
             """,

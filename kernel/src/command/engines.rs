@@ -33,7 +33,7 @@ enum Action {
     /// End the engines of a profile.
     Stop(StopOptions),
     /// Show all sets of engines of this user, those of notebooks too.
-    List,
+    List(ListOptions),
 }
 
 #[derive(Debug, Args)]
@@ -63,6 +63,13 @@ struct StartOptions {
 }
 
 #[derive(Debug, Args)]
+struct ListOptions {
+    /// As JSON: a list of objects with profile, kind, pid, socket, build, started, engines.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 struct StopOptions {
     /// Which engines.
     #[arg(long, default_value = "default")]
@@ -74,7 +81,7 @@ pub(crate) fn run(options: EnginesOptions) -> anyhow::Result<ExitCode> {
     match options.action {
         Action::Start(start) => start_engines(start)?,
         Action::Stop(stop) => stop_engines(&stop.profile)?,
-        Action::List => list()?,
+        Action::List(options) => list(&options)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -155,8 +162,12 @@ fn stop_engines(profile: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn list() -> anyhow::Result<()> {
+fn list(options: &ListOptions) -> anyhow::Result<()> {
     let entries = registry::entries()?;
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&entries)?);
+        return Ok(());
+    }
     if entries.is_empty() {
         println!("no engines");
     }

@@ -129,7 +129,13 @@ class Client(Views, Tasks, Patience, Control, Records, Purging):
 
     def _targets(self, targets: Any) -> list[int]:
         """Return the engines that are meant, or raise why there are none."""
-        return resolve(targets, self.ids)
+        try:
+            return resolve(targets, self.ids)
+        except IndexError as error:
+            dead = [engine.rank for engine in self._conversation.engines.table.values() if not engine.alive]
+            if not dead:
+                raise
+            raise IndexError(f"{error} (these have died: {dead}; a restart brings them back)") from None
 
     # The end.
 
