@@ -44,7 +44,8 @@ class Cache(MutableMapping[str, Any]):
         return self._look(part) if part is not None and self._there(part) else self._missing()
 
     def __contains__(self, msg_id: object) -> bool:
-        return any(msg_id == one for one in self)
+        part = self._parts.get(msg_id) if isinstance(msg_id, str) else None
+        return part is not None and self._there(part)
 
     def __setitem__(self, msg_id: str, value: Any) -> None:
         raise TypeError("what engines gave cannot be set, only be taken out: `del client.results[msg_id]`")
