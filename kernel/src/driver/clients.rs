@@ -12,10 +12,11 @@ use fabric::message::client::{Ask, ClientHello, Told};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc::Sender;
 
-use super::Input;
 use super::engines::is_this_user;
 use super::folders;
 use super::link::{Link, Reader};
+use super::registry::{self, Entry, Registered};
+use super::{Input, epoch};
 use crate::clients::ClientId;
 
 /// The clients that are connected.
@@ -40,27 +41,45 @@ impl Connected {
     }
 }
 
-/// A socket for clients, in a folder of its own. Dropping it removes both.
+/// A socket for clients that is found by its set's name. Dropping it ends both.
 #[derive(Debug)]
 pub(super) struct Door {
-    /// Where clients connect.
-    pub(super) path: PathBuf,
+    _registered: Registered,
+    _socket: Socket,
 }
 
 impl Door {
-    /// Opens a socket; who connects is passed on to the loop.
-    pub(super) fn open(inputs: &Sender<Input>) -> anyhow::Result<Self> {
-        let path = folders::runtime()?.keep().join("clients.sock");
-        let listener =
-            UnixListener::bind(&path).with_context(|| format!("cannot listen on `{}`", path.display()))?;
+    /// Opens a socket and notes whose it is; who connects is passed on to the loop.
+    pub(super) fn open(
+        inputs: &Sender<Input>,
+        profile: String,
+        kind: &str,
+        engines: u32,
+    ) -> anyhow::Result<Self> {
+        let socket = Socket(folders::runtime()?.keep().join("clients.sock"));
+        let listener = UnixListener::bind(&socket.0)
+            .with_context(|| format!("cannot listen on `{}`", socket.0.display()))?;
         tokio::spawn(listen(listener, inputs.clone()));
-        Ok(Self { path })
+        let registered = registry::register(&Entry {
+            profile,
+            kind: kind.to_owned(),
+            pid: std::process::id(),
+            socket: socket.0.clone(),
+            build: BUILD.to_owned(),
+            started: epoch(),
+            engines,
+        })?;
+        Ok(Self { _registered: registered, _socket: socket })
     }
 }
 
-impl Drop for Door {
+/// The path of a socket in a folder of its own; both go with it.
+#[derive(Debug)]
+struct Socket(PathBuf);
+
+impl Drop for Socket {
     fn drop(&mut self) {
-        super::registry::remove_socket(&self.path);
+        registry::remove_socket(&self.0);
     }
 }
 

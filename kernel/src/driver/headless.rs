@@ -1,7 +1,7 @@
 //! The loop of a set of engines without a notebook: what [`super::run`] is to the session, this is to the
 //! [`Hub`].
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -9,8 +9,7 @@ use super::clients::{Connected, Door};
 use super::engines::{Engines, Settings};
 use super::files::Files;
 use super::python::Python;
-use super::registry::{self, Entry};
-use super::{Input, Signals, WAITING, until};
+use super::{Input, Signals, WAITING, epoch, until};
 use crate::backlog::Backlog;
 use crate::clients;
 use crate::cluster::Phase;
@@ -47,22 +46,11 @@ pub(crate) async fn serve(plan: Plan, mut said: impl FnMut(&Phase, usize)) -> an
         size: plan.size,
         backlog: std::sync::Arc::new(Backlog::default()),
     };
-    let door = Door::open(&inputs)?;
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    let entry = Entry {
-        profile: plan.profile,
-        kind: "headless".to_owned(),
-        pid: std::process::id(),
-        socket: door.path.clone(),
-        build: fabric::message::BUILD.to_owned(),
-        started,
-        engines: plan.size,
-    };
-    let _registered = registry::register(&entry)?;
+    let _door = Door::open(&inputs, plan.profile, "headless", plan.size)?;
     let mut gone = std::pin::pin!(owner_gone(plan.owned));
     let (mut connected, mut engines, mut files) =
         (Connected::default(), Engines::default(), Files::default());
-    let mut hub = Hub::new(&uuid::Uuid::new_v4().to_string(), Instant::now(), started);
+    let mut hub = Hub::new(&uuid::Uuid::new_v4().to_string(), Instant::now(), epoch());
     let mut effects = hub.begin(Instant::now());
     let (mut was_up, mut ended) = (false, false);
     loop {

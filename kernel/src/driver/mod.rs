@@ -117,8 +117,7 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
     };
     let _found = open_to_clients(&machine.inputs, &options);
     let mut session = Session::new(session_id, options.lazy(), options.interactive());
-    let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    session.set_clock(Instant::now(), epoch.as_secs_f64());
+    session.set_clock(Instant::now(), epoch());
     let mut effects = session.begin(Instant::now());
     let mut parent = std::pin::pin!(parent::gone());
     let mut orphaned = false;
@@ -178,26 +177,16 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
 }
 
 /// Lets other processes of this user use the engines. A kernel works without that too.
-fn open_to_clients(
-    inputs: &mpsc::Sender<Input>,
-    options: &KernelOptions,
-) -> Option<(registry::Registered, ClientDoor)> {
-    let open = || {
-        let door = ClientDoor::open(inputs)?;
-        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        let name = options.connection_file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let entry = registry::Entry {
-            profile: name,
-            kind: "kernel".to_owned(),
-            pid: std::process::id(),
-            socket: door.path.clone(),
-            build: fabric::message::BUILD.to_owned(),
-            started,
-            engines: options.size(),
-        };
-        anyhow::Ok((registry::register(&entry)?, door))
-    };
-    open().inspect_err(|error| tracing::warn!("no other process can use these engines: {error:#}")).ok()
+fn open_to_clients(inputs: &mpsc::Sender<Input>, options: &KernelOptions) -> Option<ClientDoor> {
+    let name = options.connection_file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    ClientDoor::open(inputs, name, "kernel", options.size())
+        .inspect_err(|error| tracing::warn!("no other process can use these engines: {error:#}"))
+        .ok()
+}
+
+/// What the clock says, in seconds since the epoch.
+fn epoch() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 /// Everything outside the session.
