@@ -16,7 +16,7 @@ use super::{Cluster, Effect, Engine, Notice, Output, listed};
 
 /// When an engine dies in a task, the others may need it. They get this long to end by themselves, and are then
 /// interrupted.
-const AFTER_A_DEATH: Duration = Duration::from_millis(600);
+pub(crate) const AFTER_A_DEATH: Duration = Duration::from_millis(600);
 
 /// How long interrupted engines may take to end before they are named and the cell ends without them.
 const AFTER_AN_INTERRUPT: Duration = Duration::from_secs(1);

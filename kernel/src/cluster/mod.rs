@@ -28,6 +28,7 @@ use fabric::message::{Json, Rank};
 
 pub(crate) use engine::describe;
 pub use engine::{Engine, State, listed};
+pub(crate) use flight::AFTER_A_DEATH;
 pub use flight::Flight;
 pub use launch::{Phase, Terms};
 

@@ -20,7 +20,7 @@ use super::progress::Progress;
 use super::stack::Dump;
 use super::stats::Stats;
 use super::watch::{Seen, Watch};
-use crate::cluster::listed;
+use crate::cluster::{AFTER_A_DEATH, listed};
 use crate::merge::{Gather, Merge, Piece, is_ours};
 
 /// The signal that raises `KeyboardInterrupt`.
@@ -208,6 +208,7 @@ impl TaskRun {
             None => {}
             Some(Seen::TooLong) => {
                 self.interrupted = true;
+                self.watch.interrupted(now);
                 desk.cluster(|cluster, out| cluster.interrupt(self.task, now, out));
             }
             Some(Seen::Stuck(where_they_are)) => {
@@ -273,7 +274,12 @@ impl TaskRun {
         }
     }
 
-    pub(super) fn lost(&mut self, rank: Rank, why: String, lives: bool, desk: &mut Desk, now: Instant) {
+    pub(super) fn lost(&mut self, rank: Rank, mut why: String, lives: bool, desk: &mut Desk, now: Instant) {
+        if lives {
+            why.extend(self.watch.unstopped().iter().map(|place| format!("\n  {place}")));
+        } else {
+            self.watch.interrupted(now + AFTER_A_DEATH);
+        }
         let pieces = self.merge.as_mut().map(|merge| merge.lost(rank, now));
         self.running.remove(&rank);
         self.watch.ended(rank, false, now);
@@ -318,7 +324,10 @@ impl TaskRun {
             desk.stream("stderr", &text, &self.parent);
         }
         match self.signal.number {
-            INTERRUPT => desk.cluster(|cluster, out| cluster.interrupt(self.task, now, out)),
+            INTERRUPT => {
+                self.watch.interrupted(now);
+                desk.cluster(|cluster, out| cluster.interrupt(self.task, now, out));
+            }
             0 => self.leave(desk, now),
             number => {
                 let ranks: Vec<Rank> = self.running.iter().copied().collect();

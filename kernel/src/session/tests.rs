@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use fabric::message::lifeline::{Door, Ending, FromSupervisor, Hello, Role, ToWorker, WorkerHello};
+use fabric::message::lifeline::{
+    Door, Ending, FromSupervisor, FromWorker, Hello, Role, ToWorker, WorkerHello,
+};
 use fabric::message::local::{Answer, Channel, FromLocal, Message, ToLocal};
 use fabric::message::report::{Event as Happened, Outcome, Raised, Report, StreamName};
 use fabric::message::task::{FromGateway, TaskId, ToGateway};
@@ -334,7 +336,11 @@ fn an_interrupt_reaches_the_engines_and_the_stubborn_are_named() {
     play.request(Channel::Control, "interrupt_request", json!({}));
     play.done(task, 0, raised("KeyboardInterrupt"));
     play.said();
-    play.wait(Duration::from_millis(1100));
+    play.wait(Duration::from_millis(600));
+    let asked =
+        |effect: &Effect| matches!(effect, Effect::Engines(cluster::Effect::Worker(1, ToWorker::Stack)));
+    assert!(play.effects.iter().any(asked), "who goes on is asked where it is");
+    play.wait(Duration::from_millis(500));
     let said = play.said();
     assert!(said[0].starts_with("error KeyboardInterrupt: engine 1 has not stopped"), "{said:?}");
     assert_eq!(said[1..], ["execute_reply error", "idle"]);

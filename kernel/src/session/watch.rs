@@ -1,7 +1,7 @@
-//! A watch over one task: what is done when its time is up (`--timeout`), and when some engines have failed and the
-//! others do not end, because they may wait for those for ever.
+//! A watch over one task: what is done when its time is up (`--timeout`), when some engines have failed and the
+//! others do not end, because they may wait for those for ever, and when engines do not stop.
 //!
-//! **Invariant**: the engines are asked where they are at most once for each of the two reasons.
+//! **Invariant**: the engines are asked where they are at most once for each of the three reasons.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -14,11 +14,15 @@ use super::stack::{Dump, Inquiry};
 /// How long after an engine has failed the others may go on before it is said where they are.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(5);
 
+/// How long after an interrupt engines may go on before they are asked where they are: before they are given up.
+const AFTER_AN_INTERRUPT: Duration = Duration::from_millis(500);
+
 /// What one task is watched for.
 #[derive(Debug)]
 pub(super) struct Watch {
     timeout: Option<(Duration, Instant)>,
     stuck: Stuck,
+    unstopped: Unstopped,
     inquiry: Option<(Why, Inquiry)>,
     verdict: Option<Vec<String>>,
 }
@@ -33,10 +37,21 @@ enum Stuck {
     Said,
 }
 
+#[derive(Debug)]
+enum Unstopped {
+    /// They were not interrupted.
+    No,
+    /// They were, and are asked then.
+    Until(Instant),
+    /// Where they were, as far as they have said.
+    At(Vec<String>),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Why {
     TooLong,
     Stuck,
+    Unstopped,
 }
 
 /// What the task has to act on.
@@ -50,7 +65,7 @@ pub(super) enum Seen {
 impl Watch {
     pub(super) fn new(timeout: Option<Duration>, now: Instant) -> Self {
         let timeout = timeout.and_then(|time| Some((time, now.checked_add(time)?)));
-        Self { timeout, stuck: Stuck::No, inquiry: None, verdict: None }
+        Self { timeout, stuck: Stuck::No, unstopped: Unstopped::No, inquiry: None, verdict: None }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -58,9 +73,31 @@ impl Watch {
             Stuck::Until(at) => Some(at),
             Stuck::No | Stuck::Said => None,
         };
+        let unstopped = match self.unstopped {
+            Unstopped::Until(at) => Some(at),
+            Unstopped::No | Unstopped::At(_) => None,
+        };
         match &self.inquiry {
             Some((_, inquiry)) => Some(inquiry.deadline()),
-            None => self.timeout.map(|(_, at)| at).into_iter().chain(stuck).min(),
+            None => self.timeout.map(|(_, at)| at).into_iter().chain(stuck).chain(unstopped).min(),
+        }
+    }
+
+    /// The engines are interrupted at that time.
+    pub(super) fn interrupted(&mut self, at: Instant) {
+        if matches!(self.unstopped, Unstopped::No) {
+            self.unstopped = Unstopped::Until(at + AFTER_AN_INTERRUPT);
+        }
+    }
+
+    /// Where the engines are that have not stopped and are given up: a line for each place.
+    pub(super) fn unstopped(&mut self) -> &[String] {
+        if let Some((_, inquiry)) = self.inquiry.take_if(|(why, _)| *why == Why::Unstopped) {
+            self.unstopped = Unstopped::At(inquiry.sentences());
+        }
+        match &self.unstopped {
+            Unstopped::At(places) => places,
+            Unstopped::No | Unstopped::Until(_) => &[],
         }
     }
 
@@ -84,15 +121,19 @@ impl Watch {
     /// Asks when it is time to, and gives what has become of it.
     pub(super) fn look(&mut self, running: &BTreeSet<Rank>, desk: &mut Desk, now: Instant) -> Option<Seen> {
         if let Some((why, inquiry)) = self.inquiry.take_if(|(_, inquiry)| inquiry.is_complete(now)) {
-            return Some(match why {
-                Why::Stuck => Seen::Stuck(inquiry.sentences()),
+            return match why {
+                Why::Unstopped => {
+                    self.unstopped = Unstopped::At(inquiry.sentences());
+                    None
+                }
+                Why::Stuck => Some(Seen::Stuck(inquiry.sentences())),
                 Why::TooLong => {
                     let time = self.timeout.take().map_or(0.0, |(time, _)| time.as_secs_f64());
                     let head = format!("the cell was not done after {time} s and has been interrupted");
                     self.verdict = Some(std::iter::once(head).chain(inquiry.sentences()).collect());
-                    Seen::TooLong
+                    Some(Seen::TooLong)
                 }
-            });
+            };
         }
         if self.inquiry.is_some() {
             return None;
@@ -103,6 +144,9 @@ impl Watch {
         } else if matches!(self.stuck, Stuck::Until(at) if at <= now) {
             self.stuck = Stuck::Said;
             Why::Stuck
+        } else if matches!(self.unstopped, Unstopped::Until(at) if at <= now) {
+            self.unstopped = Unstopped::At(Vec::new());
+            Why::Unstopped
         } else {
             return None;
         };
