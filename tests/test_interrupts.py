@@ -204,6 +204,7 @@ def test_a_rank_in_a_long_call_is_named_and_comes_back(fresh: Notebook) -> None:
     cell = stopped(fresh, code)
     assert cell.reply["content"]["ename"] == "KeyboardInterrupt", cell.error
     assert "engine 2 has not stopped" in cell.error and "%engines restart" in cell.error, cell.error
+    assert "  engine 2 at line 3 of the cell: if rank == 2: sum(" in cell.error, cell.error
     assert "[engines 0, 1, 3] KeyboardInterrupt" in cell.error, cell.error
     # Its output comes when the call has returned; the others' was shown long before.
     assert sorted(fresh.ok("%px print(1)", timeout=60).stdout.splitlines()) == lines("1").splitlines()
