@@ -5,6 +5,9 @@ Every test runs on both MPI families, where the build has put them.
 
 from __future__ import annotations
 
+import ctypes.util
+import os
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,7 +60,9 @@ def interrupted(nb: Notebook, code: str, ranks: str = "engines 0-3") -> str:
     assert cell.reply["content"]["ename"] == "KeyboardInterrupt", cell.error
     # On a busy machine a rank may be named that is on its way.
     assert cell.reply["content"]["evalue"] == ranks or "not stopped" in cell.error, cell.error
-    assert nb.ok("%px print(1)", timeout=30).stdout == lines("1"), "the very next cell runs"
+    # Where it takes long, output is shown as it comes.
+    shown = nb.ok("%px print(1)", timeout=30).stdout
+    assert sorted(shown.splitlines()) == lines("1").splitlines(), "the very next cell runs"
     return cell.error
 
 
@@ -175,15 +180,33 @@ finally:
     assert nb.ok(code, timeout=30).stdout == lines("no message came")
 
 
-def test_nothing_is_written_into_memory_that_was_freed(nb: Notebook) -> None:
+@pytest.fixture(params=["mpich", "openmpi"])
+def checked(request: pytest.FixtureRequest) -> Iterator[Notebook]:
+    """Four engines whose C library checks every block of memory, and overwrites what was freed."""
+    checker = ctypes.util.find_library("c_malloc_debug") or "libc_malloc_debug.so.0"
+    environment = {"GLIBC_TUNABLES": "glibc.malloc.check=3:glibc.malloc.perturb=165", "LD_PRELOAD": checker}
+    if subprocess.run(["true"], env=os.environ | environment, capture_output=True, check=False).stderr:
+        pytest.skip(f"this C library has no {checker}")
+    arguments = ["--mpiexec", str(mpiexec_of(request.param))]
+    with Notebook(engines=4, arguments=arguments, environment=environment) as notebook:
+        notebook.ok(f"%%px\n{WORLD}", timeout=120)
+        yield notebook
+
+
+def test_nothing_is_written_into_memory_that_was_freed(checked: Notebook) -> None:
     """What a wait that was interrupted had been given is overwritten, then everything arrives after all."""
+    nb = checked
+    assert "libc_malloc_debug" in nb.ok("%%px -t 0\nprint(open('/proc/self/maps').read())").stdout
     nb.ok("%px own = comm.Dup(); quiet = comm.Dup(); spare = comm.Dup()")
     nb.ok("%%px\nblocks = {name: np.zeros(50_000) for name in ('sum', 'Recv', 'Irecv')}")
     interrupted(nb, "if rank != 3: own.Allreduce(np.ones(50_000), blocks['sum'])", "engines 0-2")
     interrupted(nb, "quiet.Recv(blocks['Recv'], (rank + 1) % size, 5)")
     # A request that nobody holds after the interrupt.
     interrupted(nb, "spare.Irecv(np.zeros(50_000), (rank + 1) % size, 6).Wait()")
-    nb.ok("%%px\nfor block in blocks.values(): block[:] = 7\nimport gc; gc.collect()")
+    # Given back to the C library, which fills it with its own pattern and finds what is written later.
+    nb.ok("%%px\nfreed = np.zeros(50_000)")
+    interrupted(nb, "if rank != 3: spare.Allreduce(np.ones(50_000), freed)", "engines 0-2")
+    nb.ok("%%px\ndel freed\nfor block in blocks.values(): block[:] = 7\nimport gc; gc.collect()")
     nb.ok("%px canaries = [np.full(50_000, 7.0) for _ in range(200)]")
     assert "interrupted earlier" in nb.fails("%px own.Allreduce(np.ones(50_000), np.empty(50_000))").error
     late = """%%px

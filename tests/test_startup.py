@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from jupyter_client.manager import KernelManager
 
-from notebook import KERNEL, Notebook, lines, mpiexec_of
+from notebook import KERNEL, Notebook, descendants, lines, mpiexec_of, wait_until_gone
+
+NOBODY = 65534
 
 WORLD = "%%px\nfrom mpi4py import MPI\nprint(MPI.COMM_WORLD.allreduce(1))"
 
@@ -49,6 +51,16 @@ def test_a_folder_for_temporary_files_whose_path_is_too_long_for_sockets(tmp_pat
         assert nb.ok(WORLD, timeout=120).stdout == lines("2", range(2))
 
 
+def behind(before: list[str], engines: int, *options: str) -> Notebook:
+    """Return a notebook whose kernel is started by another program."""
+    manager = KernelManager(kernel_name=KERNEL)
+    spec = manager.kernel_spec
+    assert spec is not None and spec.argv[0] == "python"
+    # Jupyter fills in its own Python only where it stands first.
+    spec.argv = [*before, sys.executable, *spec.argv[1:], *options]
+    return Notebook.of(manager, engines)
+
+
 def on_another_machine(change: str, family: str) -> Notebook:
     """Return a notebook whose kernel runs after `change`, in namespaces of its own."""
     if os.geteuid() != 0 or not shutil.which("unshare"):
@@ -56,12 +68,7 @@ def on_another_machine(change: str, family: str) -> Notebook:
     enter = ["unshare", "--uts", "--mount", "sh", "-ec", f'{change}; exec "$@"', "sh"]
     if subprocess.run([*enter, "true"], capture_output=True, check=False).returncode:
         pytest.skip("namespaces cannot be made here")
-    manager = KernelManager(kernel_name=KERNEL)
-    spec = manager.kernel_spec
-    assert spec is not None and spec.argv[0] == "python"
-    # Jupyter fills in its own Python only where it stands first.
-    spec.argv = [*enter, sys.executable, *spec.argv[1:], "--mpiexec", str(mpiexec_of(family))]
-    return Notebook.of(manager, engines=2)
+    return behind(enter, 2, "--mpiexec", str(mpiexec_of(family)))
 
 
 @pytest.mark.parametrize("family", ["mpich", "openmpi"])
@@ -85,3 +92,24 @@ def test_without_shared_memory(family: str) -> None:
             assert "`/dev/shm` cannot be used" in sentence and "use Open MPI" in sentence, sentence
             assert len(sentence.splitlines()) == 1
         assert nb.ok("6 * 7").results == ["42"]
+
+
+@pytest.mark.parametrize("most", [30, 20])
+def test_a_machine_without_more_processes(most: int, tmp_path: Path) -> None:
+    """The limit does not hold for root, so the kernel is somebody else's."""
+    if os.geteuid() != 0 or not shutil.which("setpriv") or not shutil.which("prlimit"):
+        pytest.skip("another user can only be made by root, with setpriv and prlimit")
+    os.chown(tmp_path, NOBODY, NOBODY)
+    become = f"prlimit --nproc={most} setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups"
+    notebook = behind(["sh", "-ec", f'chown {NOBODY} "$0"; exec {become} "$@"', "{connection_file}"], 4)
+    notebook.environment["HOME"] = str(tmp_path)
+    if subprocess.run(
+        [*become.split(), sys.executable, "-c", ""], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("another user cannot run this Python")
+    with notebook as nb:
+        cell = nb.fails("%px 1", timeout=60)
+        assert "did not start" in cell.error and "`ulimit -u`) is too low" in cell.error, cell.error
+        assert nb.ok("print('local')").stdout == "local\n"
+        processes = descendants(nb.pid) | {nb.pid}
+    assert not wait_until_gone(processes, 5)

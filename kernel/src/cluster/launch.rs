@@ -206,7 +206,12 @@ impl Cluster {
 
     pub(super) fn died_in_launch(&mut self, obituary: &str, out: &mut Output) {
         if matches!(self.phase, Phase::Launching { .. }) {
-            self.fail(format!("the engines did not start: {obituary}"), out);
+            let advice = if obituary.contains("Resource temporarily unavailable") {
+                "\nthe limit on processes and threads (`ulimit -u`) is too low for so many engines"
+            } else {
+                ""
+            };
+            self.fail(format!("the engines did not start: {obituary}{advice}"), out);
         }
     }
 
