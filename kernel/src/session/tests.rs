@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fabric::message::lifeline::{
-    Door, Ending, FromSupervisor, FromWorker, Hello, Role, ToWorker, WorkerHello,
-};
+use fabric::message::lifeline::{Door, Ending, FromSupervisor, Hello, Role, ToWorker, WorkerHello};
 use fabric::message::local::{Answer, Channel, FromLocal, Message, ToLocal};
 use fabric::message::report::{Event as Happened, Outcome, Raised, Report, StreamName};
 use fabric::message::task::{FromGateway, TaskId, ToGateway};
