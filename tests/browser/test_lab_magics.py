@@ -46,6 +46,8 @@ CELLS = [
     ("%%px --stats\nsum(i * i for i in range(300_000 * (mpi_rank + 1)))", "Out[3"),
     (STUCK, "TimeoutError"),
     (FAILING, "ZeroDivisionError"),
+    ("%engines restart -n 16", "16"),
+    ("%%px --collapse\nprint('hi')\nprint('odd' if mpi_rank % 2 else 'even')", "[stdout:0-15] hi"),
 ]
 
 

@@ -5,6 +5,8 @@
 //! | --- | --- |
 //! | [`shell`](self) | requests in order: whose is a cell, what is aborted after an error |
 //! | `control` | requests that overtake: interrupt, shutdown, kernel_info |
+//! | `event` | what comes in and what goes out |
+//! | `desk` | what every part needs to act |
 //! | `eager` | when the engines start by themselves |
 //! | `local` | what the local process says, and what happens when it dies |
 //! | `records` | parallel cells on their way into the history |
@@ -30,7 +32,9 @@
 mod comms;
 mod complete;
 mod control;
+mod desk;
 mod eager;
+mod event;
 mod failure;
 mod finish;
 mod hints;
@@ -56,17 +60,18 @@ use std::time::Instant;
 
 use fabric::message::Json;
 use fabric::message::client::Ask;
-use fabric::message::local::{FromLocal, MagicSpec, Message, ToLocal};
-use serde_json::json;
+use fabric::message::local::{MagicSpec, Message};
 
-use crate::clients::{self, ClientId, Clients, Core};
-use crate::cluster::{self, Cluster, Notice, SetId};
+use crate::clients::{ClientId, Clients};
+use crate::cluster::{Cluster, Notice};
 use crate::compose::Composer;
 use crate::request::Request;
 use crate::wire::Incoming;
 use comms::{Comms, Handled};
 use complete::Enquiries;
+pub(crate) use desk::Desk;
 use eager::Eager;
+pub use event::{Effect, Event};
 use hints::Hints;
 use local::Local;
 use questions::Questions;
@@ -75,133 +80,6 @@ use run::{Progress, Run};
 use sets::Sets;
 use stack::Dump;
 use task::TaskRun;
-
-/// Everything that can happen.
-#[derive(Debug)]
-pub enum Event {
-    /// A client asked for something, or answered a request for input.
-    Request(Incoming),
-    /// The local process said something.
-    Local(FromLocal),
-    /// The local process has ended.
-    LocalGone {
-        /// "was killed by signal 11 (SIGSEGV)"
-        how: String,
-        /// The tail of its standard error.
-        last_words: String,
-        /// Which line of its cell ran, from 1.
-        line: Option<usize>,
-    },
-    /// A client with a socket of its own asks for something.
-    Client {
-        /// Who.
-        client: ClientId,
-        /// What.
-        ask: Ask,
-    },
-    /// A client with a socket of its own has gone.
-    ClientGone {
-        /// Who.
-        client: ClientId,
-    },
-    /// Something happened to a set of engines.
-    Engines {
-        /// Which set.
-        set: SetId,
-        /// What.
-        event: cluster::Event,
-    },
-    /// It is known what a set that is being started will be.
-    Launched(SetId, cluster::Terms),
-    /// SIGINT.
-    Interrupted,
-    /// SIGTERM.
-    Terminated,
-}
-
-/// Everything the session can want done, in order.
-#[derive(Debug)]
-pub enum Effect {
-    /// Sign a message and send it on its channel.
-    Send(Message),
-    /// Say something to the local process.
-    Local(ToLocal),
-    /// Start a local process.
-    StartLocal,
-    /// Something for the engines' processes.
-    Engines(cluster::Effect),
-    /// Something for those who use the client API.
-    Clients(clients::Effect),
-    /// Write out what was sent, then end.
-    Exit,
-}
-
-/// How many ended tasks are remembered for late output.
-const REMEMBERED: usize = 16;
-
-/// What every part of the session needs to act.
-pub(crate) struct Desk {
-    composer: Composer,
-    cluster: Cluster,
-    clients: Clients,
-    eager: Eager,
-    sets: Sets,
-    hints: Hints,
-    /// Somebody watches what cells show.
-    interactive: bool,
-    /// Tasks whose cell does not wait for them, on their way to the background.
-    detached: Vec<TaskRun>,
-    /// The last tasks that ended, because threads and children they left may still write.
-    finished: VecDeque<TaskRun>,
-    effects: Vec<Effect>,
-    notices: VecDeque<Notice>,
-}
-
-impl Desk {
-    fn send(&mut self, message: Message) {
-        self.effects.push(Effect::Send(message));
-    }
-
-    /// A word of the kernel's own, beside what cells print.
-    fn note(&mut self, text: &str, parent: &Json) {
-        let content = json!({"data": {"text/plain": text}, "metadata": {}});
-        let message = self.composer.iopub("display_data", parent, &content);
-        self.send(message);
-    }
-
-    fn stream(&mut self, name: &str, text: &str, parent: &Json) {
-        let message = self.composer.stream(name, text, parent);
-        self.send(message);
-    }
-
-    /// A task has ended; its late output will find it.
-    fn remember(&mut self, task: TaskRun) {
-        self.finished.push_back(task);
-        if self.finished.len() > REMEMBERED {
-            self.finished.pop_front();
-        }
-    }
-
-    /// Has the clients' part do something and takes in what comes of it.
-    fn clients<T>(&mut self, now: Instant, act: impl FnOnce(&mut Clients, &mut Core<'_>) -> T) -> T {
-        let mut output = cluster::Output::default();
-        let mut core = Core { cluster: &mut self.cluster, out: &mut output, now };
-        let result = act(&mut self.clients, &mut core);
-        self.effects.extend(output.effects.into_iter().map(Effect::Engines));
-        self.effects.extend(self.clients.effects().into_iter().map(Effect::Clients));
-        self.notices.extend(output.notices);
-        result
-    }
-
-    /// Has the cluster do something and takes in what comes of it.
-    fn cluster<T>(&mut self, act: impl FnOnce(&mut Cluster, &mut cluster::Output) -> T) -> T {
-        let mut output = cluster::Output::default();
-        let result = act(&mut self.cluster, &mut output);
-        self.effects.extend(output.effects.into_iter().map(Effect::Engines));
-        self.notices.extend(output.notices);
-        result
-    }
-}
 
 /// The state of one kernel.
 pub struct Session {

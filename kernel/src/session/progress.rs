@@ -32,13 +32,24 @@ pub(super) struct Progress {
     total: usize,
     running: BTreeSet<Rank>,
     drawn: bool,
+    /// What engines show stands above it, and below it.
+    above: bool,
+    below: bool,
 }
 
 impl Progress {
     pub(super) fn new(targets: &[Rank], after: Duration, now: Instant) -> Option<Self> {
         let due = now.checked_add(after)?;
         let running = targets.iter().copied().collect();
-        Some(Self { began: now, due, total: targets.len(), running, drawn: false })
+        Some(Self {
+            began: now,
+            due,
+            total: targets.len(),
+            running,
+            drawn: false,
+            above: false,
+            below: false,
+        })
     }
 
     /// When it is to be drawn next.
@@ -53,7 +64,13 @@ impl Progress {
         }
     }
 
-    /// What is to be shown now, if anything: the message's type and its content.
+    /// Engines have shown something.
+    pub(super) fn something_was_shown(&mut self) {
+        *(if self.drawn { &mut self.below } else { &mut self.above }) = true;
+    }
+
+    /// What is to be shown now, if anything: the message's type and its content. In the end it goes where it would stand
+    /// in the midst of what engines have shown.
     pub(super) fn draw(&mut self, now: Instant, over: bool, id: &str) -> Option<(&'static str, Value)> {
         if over && !self.drawn || !over && now < self.due {
             return None;
@@ -62,7 +79,11 @@ impl Progress {
         self.due = now + TICK.max(elapsed / 20);
         let kind =
             if std::mem::replace(&mut self.drawn, true) { "update_display_data" } else { "display_data" };
-        let data = json!({"text/plain": self.text(elapsed), "text/html": self.html(elapsed)});
+        let data = if over && self.above && self.below {
+            json!({})
+        } else {
+            json!({"text/plain": self.text(elapsed), "text/html": self.html(elapsed)})
+        };
         Some((kind, json!({"data": data, "metadata": {}, "transient": {"display_id": id}})))
     }
 
@@ -147,6 +168,19 @@ mod tests {
         let mut progress = Progress::new(&[0], Duration::from_secs(2), start).unwrap();
         progress.ended(0, start);
         assert!(progress.draw(start, true, "x").is_none());
+    }
+
+    #[test]
+    fn in_the_end_it_does_not_stand_between_results() {
+        let start = Instant::now();
+        for (before, after, stays) in [(false, true, true), (true, false, true), (true, true, false)] {
+            let mut progress = Progress::new(&[0], Duration::ZERO, start).unwrap();
+            (0..usize::from(before)).for_each(|_| progress.something_was_shown());
+            progress.draw(start, false, "x").unwrap();
+            (0..usize::from(after)).for_each(|_| progress.something_was_shown());
+            let (_, content) = progress.draw(start, true, "x").unwrap();
+            assert_eq!(content["data"].get("text/html").is_some(), stays, "{before} {after}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! One fan-out as a cell sees it: reports go in, merged output goes out, and how it ended is kept.
 
+mod show;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -8,8 +10,7 @@ use fabric::message::report::{Event, Outcome, Raised};
 use fabric::message::task::TaskId;
 use fabric::message::{Json, Rank};
 use magics::Signal;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Desk;
 use super::failure::{Failure, Lost};
@@ -21,7 +22,7 @@ use super::stack::Dump;
 use super::stats::Stats;
 use super::watch::{Seen, Watch};
 use crate::cluster::{AFTER_A_DEATH, listed};
-use crate::merge::{Gather, Merge, Piece, is_ours};
+use crate::merge::{Gather, Merge, Piece};
 
 /// The signal that raises `KeyboardInterrupt`.
 const INTERRUPT: i32 = 2;
@@ -62,11 +63,11 @@ pub(crate) struct TaskRun {
     over: bool,
     /// Its output waits for what the notebook's own Python shows first.
     held: bool,
-    pub(super) payloads: Vec<Value>,
+    pub(in crate::session) payloads: Vec<Value>,
 }
 
 impl TaskRun {
-    pub(super) fn new(
+    pub(in crate::session) fn new(
         task: TaskId,
         targets: &[Rank],
         single: bool,
@@ -109,33 +110,33 @@ impl TaskRun {
         }
     }
 
-    pub(super) fn id(&self) -> TaskId {
+    pub(in crate::session) fn id(&self) -> TaskId {
         self.task
     }
 
     /// The header of the request that it belongs to.
-    pub(super) fn parent(&self) -> &Json {
+    pub(in crate::session) fn parent(&self) -> &Json {
         &self.parent
     }
 
     /// Shows everything there is: somebody is about to be asked something.
-    pub(super) fn show_all(&mut self, desk: &mut Desk, now: Instant) {
+    pub(in crate::session) fn show_all(&mut self, desk: &mut Desk, now: Instant) {
         let pieces = self.merge.as_mut().map(|merge| merge.give_all(now));
         self.show(pieces.unwrap_or_default(), desk);
     }
 
     /// Every engine is done with it or lost, and everything it said has been shown.
-    pub(super) fn is_over(&self) -> bool {
+    pub(in crate::session) fn is_over(&self) -> bool {
         self.over && !self.held
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(in crate::session) fn deadline(&self) -> Option<Instant> {
         let progress = self.progress.as_ref().filter(|_| !self.over).map(Progress::deadline);
         let watch = self.watch.deadline().into_iter().chain(self.leaves).min().filter(|_| !self.over);
         self.merge.as_ref().and_then(Merge::deadline).into_iter().chain(progress).chain(watch).min()
     }
 
-    pub(super) fn tick(&mut self, desk: &mut Desk, now: Instant) {
+    pub(in crate::session) fn tick(&mut self, desk: &mut Desk, now: Instant) {
         let pieces = self.merge.as_mut().map(|merge| merge.tick(now));
         self.show(pieces.unwrap_or_default(), desk);
         self.show_progress(desk, now);
@@ -148,7 +149,7 @@ impl TaskRun {
     }
 
     /// A task that has ended, from its record.
-    pub(super) fn recalled(
+    pub(in crate::session) fn recalled(
         targets: &[Rank],
         plan: &Plan,
         told: Vec<Told>,
@@ -185,17 +186,17 @@ impl TaskRun {
     }
 
     /// What it runs.
-    pub(super) fn code(&self) -> &str {
+    pub(in crate::session) fn code(&self) -> &str {
         &self.code
     }
 
     /// Whether that engine is not done with it.
-    pub(super) fn runs_on(&self, rank: Rank) -> bool {
+    pub(in crate::session) fn runs_on(&self, rank: Rank) -> bool {
         self.running.contains(&rank)
     }
 
     /// An engine said where it is.
-    pub(super) fn stack(&mut self, rank: Rank, dump: Dump<'_>, desk: &mut Desk, now: Instant) {
+    pub(in crate::session) fn stack(&mut self, rank: Rank, dump: Dump<'_>, desk: &mut Desk, now: Instant) {
         if self.runs_on(rank) {
             self.watch.answered(rank, dump, &self.code);
             self.look(desk, now);
@@ -225,7 +226,7 @@ impl TaskRun {
         }
     }
 
-    pub(super) fn report(&mut self, rank: Rank, event: Event, desk: &mut Desk, now: Instant) {
+    pub(in crate::session) fn report(&mut self, rank: Rank, event: Event, desk: &mut Desk, now: Instant) {
         let pieces = self.output(rank, &event, now);
         if matches!(event, Event::Stream { .. } | Event::Publish { .. } | Event::Result { .. }) {
             self.spoke.insert(rank);
@@ -274,7 +275,14 @@ impl TaskRun {
         }
     }
 
-    pub(super) fn lost(&mut self, rank: Rank, mut why: String, lives: bool, desk: &mut Desk, now: Instant) {
+    pub(in crate::session) fn lost(
+        &mut self,
+        rank: Rank,
+        mut why: String,
+        lives: bool,
+        desk: &mut Desk,
+        now: Instant,
+    ) {
         if lives {
             why.extend(self.watch.unstopped().iter().map(|place| format!("\n  {place}")));
         } else {
@@ -290,7 +298,7 @@ impl TaskRun {
         self.show(pieces.unwrap_or_default(), desk);
     }
 
-    pub(super) fn over(&mut self, desk: &mut Desk, now: Instant) {
+    pub(in crate::session) fn over(&mut self, desk: &mut Desk, now: Instant) {
         self.over = true;
         if self.held {
             return;
@@ -311,13 +319,13 @@ impl TaskRun {
     }
 
     /// The notebook's own Python has shown what it had to.
-    pub(super) fn release(&mut self, desk: &mut Desk, now: Instant) {
+    pub(in crate::session) fn release(&mut self, desk: &mut Desk, now: Instant) {
         if std::mem::replace(&mut self.held, false) && self.over {
             self.over(desk, now);
         }
     }
 
-    pub(super) fn interrupt(&mut self, desk: &mut Desk, now: Instant) {
+    pub(in crate::session) fn interrupt(&mut self, desk: &mut Desk, now: Instant) {
         if !std::mem::replace(&mut self.interrupted, true) {
             let signal = &self.signal.typed;
             let text = format!("Received Keyboard Interrupt. Sending signal {signal} to engines...\n");
@@ -351,11 +359,11 @@ impl TaskRun {
     }
 
     /// A name that the cell reads and engines do not know.
-    pub(super) fn missing(&self) -> Option<Missing> {
+    pub(in crate::session) fn missing(&self) -> Option<Missing> {
         if self.detailed { None } else { Missing::of(&self.code, &self.raised, self.targets) }
     }
 
-    pub(super) fn failure(&mut self) -> Option<Failure> {
+    pub(in crate::session) fn failure(&mut self) -> Option<Failure> {
         let (raised, lost) = (std::mem::take(&mut self.raised), std::mem::take(&mut self.lost));
         match self.watch.verdict() {
             Some(verdict) => Some(Failure::timeout(verdict, raised, lost)),
@@ -365,142 +373,9 @@ impl TaskRun {
     }
 
     /// Whether a task has ended whose cell did not wait; what it gave is in its record.
-    pub(super) fn is_over_in_background(&self) -> bool {
+    pub(in crate::session) fn is_over_in_background(&self) -> bool {
         self.over
     }
-
-    fn show(&self, pieces: Vec<Piece>, desk: &mut Desk) {
-        for piece in pieces {
-            match piece {
-                Piece::Stream { name, text } => desk.stream(name.as_str(), &text, &self.parent),
-                Piece::Placed { rank, id, update, text } => {
-                    let kind = if update { "update_display_data" } else { "display_data" };
-                    self.show_place(kind, rank, &id, &json!({"text/plain": text}), desk);
-                }
-                Piece::Emptied { rank, id, labelled } => {
-                    if labelled {
-                        self.show_place("update_display_data", rank, &label_of(&id), &json!({}), desk);
-                    }
-                    self.show_place("update_display_data", rank, &id, &json!({}), desk);
-                }
-                Piece::Label { rank, id } => {
-                    let data = json!({"text/plain": format!("[output:{rank}]")});
-                    self.show_place("update_display_data", rank, &label_of(&id), &data, desk);
-                }
-                Piece::Result { ranks, count, content } => self.show_result(&ranks, count, &content, desk),
-                Piece::Publish { ranks, msg_type, content, metadata, buffers } => {
-                    if msg_type == "display_data" {
-                        self.show_label(&ranks, display_id(&content).as_deref(), desk);
-                    }
-                    let mut message = desk.composer.iopub(&msg_type, &self.parent, &Value::Null);
-                    let content = self.with_parent(&msg_type, content);
-                    message.content = of_engine(content, &ranks, desk.composer.session());
-                    message.metadata = with_engine(&metadata, &ranks);
-                    message.buffers = buffers;
-                    desk.send(message);
-                }
-            }
-        }
-    }
-
-    /// An output widget on an engine says what it captures, in words that stand for this task's request.
-    fn with_parent(&self, msg_type: &str, content: Json) -> Json {
-        const PLACEHOLDER: &str = "\"parallel-python-parent\"";
-        if msg_type != "comm_msg" {
-            return content;
-        }
-        let Some(text) = std::str::from_utf8(&content).ok().filter(|text| text.contains(PLACEHOLDER)) else {
-            return content;
-        };
-        let parent: Value = serde_json::from_slice(&self.parent).unwrap_or_default();
-        Json::from(text.replace(PLACEHOLDER, &parent["msg_id"].to_string()).into_bytes())
-    }
-
-    /// `Out[2:7]: …` for engine 2's seventh cell. A rich result's label stands before it, because a
-    /// notebook shows the richest form only.
-    fn show_result(&self, ranks: &[Rank], count: Option<u32>, content: &Json, desk: &mut Desk) {
-        let mut content: Value = serde_json::from_slice(content).unwrap_or_default();
-        let rich = content["data"].as_object().is_some_and(|data| data.len() > 1);
-        if rich {
-            self.show_label(ranks, None, desk);
-        }
-        if let Some(text) = content["data"]["text/plain"].as_str() {
-            let gap = if text.contains('\n') && !text.starts_with('\n') { "\n" } else { "" };
-            let count = count.map_or_else(String::new, |count| format!(":{count}"));
-            content["data"]["text/plain"] =
-                json!(format!("\x1b[0;31mOut[{}{count}]: \x1b[0m{gap}{text}", listed(ranks)));
-        }
-        self.display(ranks, &content, desk);
-    }
-
-    /// The line before what is richer than text. Where the display has a name, its label has one too.
-    fn show_label(&self, ranks: &[Rank], of: Option<&str>, desk: &mut Desk) {
-        let data = json!({"text/plain": format!("[output:{}]", listed(ranks))});
-        match (of, ranks) {
-            (Some(id), [rank]) => self.show_place("display_data", *rank, &label_of(id), &data, desk),
-            _ => self.display(ranks, &json!({"data": data, "metadata": {}}), desk),
-        }
-    }
-
-    /// A display that can be changed, or its new state.
-    fn show_place(&self, kind: &str, rank: Rank, id: &str, data: &Value, desk: &mut Desk) {
-        let id = id_of_engine(id, rank, desk.composer.session());
-        let content = json!({"data": data, "metadata": {}, "transient": {"display_id": id}});
-        let mut message = desk.composer.iopub(kind, &self.parent, &content);
-        message.metadata = with_engine(&message.metadata, &[rank]);
-        desk.send(message);
-    }
-
-    fn display(&self, ranks: &[Rank], content: &Value, desk: &mut Desk) {
-        let mut message = desk.composer.iopub("display_data", &self.parent, content);
-        message.metadata = with_engine(&message.metadata, ranks);
-        desk.send(message);
-    }
-}
-
-/// Every engine has its own displays, whatever names its code has given them.
-fn of_engine(content: Json, ranks: &[Rank], session: &str) -> Json {
-    let ([rank], Some(id)) = (ranks, display_id(&content)) else { return content };
-    if is_ours(&id) {
-        return content;
-    }
-    let Ok(mut parsed) = serde_json::from_slice::<Value>(&content) else { return content };
-    parsed["transient"]["display_id"] = json!(id_of_engine(&id, *rank, session));
-    Json::from(parsed.to_string().into_bytes())
-}
-
-/// A display's name on an engine, as a name in the whole notebook.
-fn id_of_engine(id: &str, rank: Rank, session: &str) -> String {
-    if is_ours(id) { id.to_owned() } else { format!("{session}-{rank}-{id}") }
-}
-
-fn label_of(id: &str) -> String {
-    format!("{id}-label")
-}
-
-fn display_id(content: &Json) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Content {
-        transient: Transient,
-    }
-    #[derive(Deserialize)]
-    struct Transient {
-        display_id: String,
-    }
-    serde_json::from_slice::<Content>(content).ok().map(|content| content.transient.display_id)
-}
-
-/// A message's metadata, which says where it came from.
-fn with_engine(metadata: &Json, ranks: &[Rank]) -> Json {
-    let mut metadata: Value = serde_json::from_slice(metadata).unwrap_or_default();
-    if !metadata.is_object() {
-        metadata = json!({});
-    }
-    match ranks {
-        [rank] => metadata["engine"] = json!(rank),
-        _ => metadata["engines"] = json!(ranks),
-    }
-    Json::from(metadata.to_string().into_bytes())
 }
 
 /// What a task has come to that never began.
