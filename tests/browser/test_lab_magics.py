@@ -46,7 +46,7 @@ CELLS = [
     ("%%px --stats\nsum(i * i for i in range(300_000 * (mpi_rank + 1)))", "Out[3"),
     (STUCK, "TimeoutError"),
     (FAILING, "ZeroDivisionError"),
-    ("%engines restart -n 16", "16"),
+    ("%engines restart -n 16\n%px print('up')", "[stdout:15] up"),
     ("%%px --collapse\nprint('hi')\nprint('odd' if mpi_rank % 2 else 'even')", "[stdout:0-15] hi"),
 ]
 

@@ -88,7 +88,7 @@ def test_1_27_results_name_engine_and_count_and_rich_ones_stand_below_a_label(nb
     assert label["data"] == {"text/plain": "[output:1]"}
     assert result["data"]["text/html"] == "<b>bold</b>"
     assert result["data"]["text/plain"].startswith("\x1b[0;31mOut[1:")
-    several = nb.ok("%%px -t 1\nimport numpy\nnumpy.eye(2)").results
+    several = nb.ok("%%px -t 1 --progress-after -1\nimport numpy\nnumpy.eye(2)").results
     assert several[0].split("]: ")[1] == "\narray([[1., 0.],\n       [0., 1.]])", (
         "the first line stands in line"
     )
