@@ -16,7 +16,7 @@
 //! | `collectives` | the functions that pass the gate |
 //! | `within` | which function the main thread is in |
 //! | `large` | functions that not every MPI has |
-//! | `point` | receives, probes and sends |
+//! | `receive`, `send`, `exchange` | receives and probes, sends, both in one |
 //! | `receives` | receives under way |
 //! | `requests` | waits for requests |
 //! | `lost` | ranks that have died |
@@ -34,13 +34,15 @@ mod collectives;
 mod comms;
 mod errors;
 mod escape;
+mod exchange;
 mod gate;
 #[cfg(mpich)]
 mod large;
 mod lost;
-mod point;
+mod receive;
 mod receives;
 mod requests;
+mod send;
 mod vigil;
 mod within;
 
@@ -67,6 +69,8 @@ struct State {
     /// There are more ranks than cores: who waits makes room at once.
     crowded: bool,
 }
+
+const SUCCESS: i32 = mpi::ffi::MPI_SUCCESS as i32;
 
 static STATE: OnceLock<State> = OnceLock::new();
 
