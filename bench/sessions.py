@@ -31,6 +31,9 @@ client = cluster.start_and_connect_sync(activate=True)
 PIDS = "%px import os; print('pid', os.getpid())"
 PEER_PIDS = "import os\nfor pid in client[:].apply_sync(os.getpid): print('pid', pid)"
 
+#: How much every engine prints.
+LINES = 20_000
+
 Figures = dict[str, dict[str, list[float]]]
 
 
@@ -86,6 +89,7 @@ def measure(side: str, n: int, extent: Extent, note: Callable[[str, float], None
         if side != TUNED and n <= 16:
             resources(side, kernel, extent, note)
             interrupt(kernel, note)
+            much_output(kernel, n, note)
     finally:
         end(side, kernel)
 
@@ -122,6 +126,14 @@ def interrupt(kernel: TimedKernel, note: Callable[[str, float], None]) -> None:
     except CellFailed:
         ended = False
     note("cells lost", 0 if ended else 1)
+
+
+def much_output(kernel: TimedKernel, n: int, note: Callable[[str, float], None]) -> None:
+    """Note how long it takes to see what all engines print, and whether all of it is seen."""
+    start = time.monotonic()
+    said = kernel.output(f"%px for _ in range({LINES}): print('x' * 80)")
+    note(f"{LINES} lines of 80 from each engine, s", time.monotonic() - start)
+    note("lines lost", n * LINES - said.count("x" * 80))
 
 
 def compare(sizes: Sequence[int], extent: Extent) -> None:
