@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -33,6 +34,8 @@ class Traces:
     processes: set[int]
     folders: set[Path] = field(default_factory=set)
     shared: set[Path] = field(default_factory=set)
+    #: Where other processes find the kernel.
+    door: set[Path] = field(default_factory=set)
 
     def left(self, timeout: float = 5) -> list[str]:
         """Return what is still there after so many seconds."""
@@ -43,7 +46,8 @@ class Traces:
         return [f"process {pid}" for pid in processes] + [str(file) for file in files]
 
     def _files(self) -> list[Path]:
-        return [file for file in [*self.folders, *self.shared] if file.exists()]
+        own = self.door if self.kernel in self.processes else ()
+        return [file for file in [*self.folders, *self.shared, *own] if file.exists()]
 
 
 def command(pid: int) -> list[str]:
@@ -68,6 +72,7 @@ def traces(nb: Notebook) -> Traces:
     runtime = {Path(words[words.index("--config") + 1]).parent for words in map(command, roles["rank"])}
     maps = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in roles["worker"])
     shared = {Path(file) for file in re.findall(r"/dev/shm/\S+(?= *$)", maps, re.MULTILINE)}
+    entry = registry() / f"kernel-{nb.pid}.json"
     return Traces(
         nb.pid,
         roles["local"][0],
@@ -78,7 +83,14 @@ def traces(nb: Notebook) -> Traces:
         found | {nb.pid},
         runtime,
         shared,
+        {entry, Path(json.loads(entry.read_text())["socket"]).parent},
     )
+
+
+def registry() -> Path:
+    """Return the folder in which kernels say where other processes find their engines."""
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", "/nowhere"))
+    return runtime / "parallel-python" if runtime.is_dir() else Path.home() / ".parallel-python" / "run"
 
 
 def parent(pid: int) -> int:

@@ -55,6 +55,8 @@ pub(crate) fn run(link: UnixStream) -> anyhow::Result<()> {
         frames: Frames::default(),
         signals,
         remove: Vec::new(),
+        inherited: Vec::new(),
+        kernel: rustix::process::getppid(),
         output: None,
         command: None,
         ended: None,
@@ -70,6 +72,9 @@ struct Launcher {
     frames: Frames,
     signals: Signals,
     remove: Vec<PathBuf>,
+    /// What is ours to remove if the kernel has died.
+    inherited: Vec<PathBuf>,
+    kernel: Option<Pid>,
     output: Option<Output>,
     /// The command, once it was started.
     command: Option<Pid>,
@@ -108,6 +113,9 @@ impl Launcher {
             }
             self.advance();
         }
+        if rustix::process::getppid() != self.kernel {
+            remove(&self.inherited);
+        }
     }
 
     /// Waits for a signal, a word of the kernel, output or the deadline.
@@ -142,6 +150,7 @@ impl Launcher {
                 }
                 Ok(Some(ToLauncher::Remove(paths))) if matches!(self.stage, Stage::Over) => remove(&paths),
                 Ok(Some(ToLauncher::Remove(paths))) => self.remove.extend(paths),
+                Ok(Some(ToLauncher::Inherit(paths))) => self.inherited.extend(paths),
                 Ok(Some(ToLauncher::Stop { grace })) => self.stop(Duration::from_millis(grace.into())),
                 Ok(None) => return,
                 // A peer that speaks something else is not our kernel.

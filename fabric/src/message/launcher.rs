@@ -25,6 +25,9 @@ pub enum ToLauncher {
     /// Files and folders (with all in them) to remove once every process has ended. Adds to what
     /// was named before; what does not exist is passed over.
     Remove(Vec<PathBuf>),
+    /// Files and folders that the kernel removes itself. They are removed in its place only when it has gone
+    /// without having done so, when nothing else is left.
+    Inherit(Vec<PathBuf>),
     /// End everything now: give the ranks this long to end by themselves, then kill.
     Stop {
         /// In milliseconds.

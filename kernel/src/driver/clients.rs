@@ -4,7 +4,7 @@
 //! side says which build it is of before anything else.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use fabric::message::BUILD;
@@ -44,8 +44,8 @@ impl Connected {
 /// A socket for clients that is found by its set's name. Dropping it ends both.
 #[derive(Debug)]
 pub(super) struct Door {
-    _registered: Registered,
-    _socket: Socket,
+    registered: Registered,
+    socket: Socket,
 }
 
 impl Door {
@@ -69,7 +69,13 @@ impl Door {
             started: epoch(),
             engines,
         })?;
-        Ok(Self { _registered: registered, _socket: socket })
+        Ok(Self { registered, socket })
+    }
+
+    /// What is to be removed with it, by somebody else if this process cannot.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let folder = self.socket.0.parent().map(Path::to_owned);
+        folder.into_iter().chain([self.registered.path().to_owned()]).collect()
     }
 }
 

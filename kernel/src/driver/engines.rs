@@ -52,10 +52,17 @@ pub(super) struct Engines {
     leftovers: Option<Arc<Leftovers>>,
     /// The runtime folder.
     runtime: PathBuf,
+    /// What launchers remove in place of this process, if it dies.
+    bequest: Vec<PathBuf>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Engines {
+    /// No engines yet; these files are to go with this process, however it ends.
+    pub(super) fn new(bequest: Vec<PathBuf>) -> Self {
+        Self { bequest, ..Self::default() }
+    }
+
     /// Does what the cluster wants done.
     pub(super) fn perform(&mut self, effect: Effect, settings: &Settings, inputs: &Sender<Input>) {
         match effect {
@@ -101,6 +108,7 @@ impl Engines {
     /// Set `set` has a launcher and a socket.
     pub(super) fn launched(&mut self, set: SetId, launched: Launched) {
         if set == self.set {
+            launched.launcher.send(&ToLauncher::Inherit(self.bequest.clone()));
             self.launcher = Some(launched.launcher);
             self.leftovers = Some(launched.leftovers);
             self.runtime = launched.runtime;

@@ -46,10 +46,10 @@ pub(crate) async fn serve(plan: Plan, mut said: impl FnMut(&Phase, usize)) -> an
         size: plan.size,
         backlog: std::sync::Arc::new(Backlog::default()),
     };
-    let _door = Door::open(&inputs, plan.profile, "headless", plan.size)?;
+    let door = Door::open(&inputs, plan.profile, "headless", plan.size)?;
     let mut gone = std::pin::pin!(owner_gone(plan.owned));
     let (mut connected, mut engines, mut files) =
-        (Connected::default(), Engines::default(), Files::default());
+        (Connected::default(), Engines::new(door.files()), Files::default());
     let mut hub = Hub::new(&uuid::Uuid::new_v4().to_string(), Instant::now(), epoch());
     let mut effects = hub.begin(Instant::now());
     let (mut was_up, mut ended) = (false, false);

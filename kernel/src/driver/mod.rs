@@ -95,6 +95,7 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
     if let (Ok(python), Door::Extension) = (&mut python, options.door) {
         python.libpython = None;
     }
+    let found = open_to_clients(&inputs, &options);
     let mut machine = Machine {
         settings: python.map(|python| Settings {
             python,
@@ -109,13 +110,12 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
         },
         sockets,
         local: LocalProcess::default(),
-        engines: Engines::default(),
+        engines: Engines::new(found.as_ref().map(ClientDoor::files).unwrap_or_default()),
         files: Files::default(),
         connected: Connected::default(),
         requests,
         inputs,
     };
-    let _found = open_to_clients(&machine.inputs, &options);
     let mut session = Session::new(session_id, options.lazy(), options.interactive());
     session.set_clock(Instant::now(), epoch());
     let mut effects = session.begin(Instant::now());

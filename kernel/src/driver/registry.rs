@@ -35,6 +35,13 @@ pub(crate) struct Registered {
     path: PathBuf,
 }
 
+impl Registered {
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 impl Drop for Registered {
     fn drop(&mut self) {
         drop(std::fs::remove_file(&self.path));
