@@ -171,13 +171,36 @@ pub(crate) fn replace_descriptor(source: c_int, target: c_int) {
 
 /// Whether a handler for the signal is installed.
 pub(crate) fn is_handled(signal: c_int) -> bool {
+    let handler = handler_of(signal);
+    handler != libc::SIG_DFL && handler != libc::SIG_IGN
+}
+
+fn handler_of(signal: c_int) -> libc::sighandler_t {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: nothing is installed; the call writes the current action, all of whose bit patterns are valid.
-    let handler = unsafe {
+    unsafe {
         libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
         action.assume_init().sa_sigaction
-    };
-    handler != libc::SIG_DFL && handler != libc::SIG_IGN
+    }
+}
+
+extern "C" fn nothing(_: c_int) {}
+
+/// From now on this signal does nothing but end a system call that waits.
+pub(crate) fn end_waits_by(signal: c_int) {
+    let handler: extern "C" fn(c_int) = nothing;
+    // SAFETY: plain data is valid when zeroed, and without flags calls are not restarted; the handler does nothing.
+    unsafe {
+        let mut action = std::mem::zeroed::<libc::sigaction>();
+        action.sa_sigaction = handler as libc::sighandler_t;
+        libc::sigaction(signal, &action, std::ptr::null_mut());
+    }
+}
+
+/// Whether it still does.
+pub(crate) fn ends_waits(signal: c_int) -> bool {
+    let handler: extern "C" fn(c_int) = nothing;
+    handler_of(signal) == handler as libc::sighandler_t
 }
 
 /// Keeps every open descriptor above the standard three from programs that are started from here on.

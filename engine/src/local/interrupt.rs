@@ -6,8 +6,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::ffi;
 use crate::group::interrupt_children;
+use crate::{ffi, nudge};
 
 pub(super) struct Interrupt {
     main: libc::pthread_t,
@@ -64,6 +64,7 @@ impl Interrupt {
         if state.armed {
             // Under the lock, so that the signal comes before `disarm` returns.
             ffi::signal_thread(self.main, libc::SIGINT);
+            nudge::follow(self.main);
             interrupt_children();
         } else if state.open > 0 && !state.begun {
             state.early = true;

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use fabric::message::task::TaskId;
 use fabric::mpi::MpiCalls;
 
-use crate::{ffi, group};
+use crate::{ffi, group, nudge};
 
 pub(super) struct Guard {
     main: libc::pthread_t,
@@ -89,6 +89,7 @@ impl Guard {
 
     fn send(&self) {
         ffi::signal_thread(self.main, libc::SIGINT);
+        nudge::follow(self.main);
         if let Some(mpi) = self.mpi.get() {
             mpi.signalled();
         }

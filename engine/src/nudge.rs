@@ -1,0 +1,38 @@
+//! What follows an interrupt. Python looks for signals between two steps; one that comes after its last look and
+//! before the system call that it then waits in is noticed only when that call ends. So a second signal follows, a
+//! little later and a few times, that does nothing but end a wait.
+//!
+//! **Invariant**: it is [`SIGNAL`], which is ignored by default, and it is left alone when user code has a handler
+//! of its own for it. Nothing is sent unless somebody has interrupted.
+
+use std::sync::Once;
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::{ffi, threads};
+
+const SIGNAL: i32 = libc::SIGURG;
+
+/// How long after the interrupt, each time after the one before.
+const AFTER: [Duration; 3] =
+    [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(400)];
+
+/// A signal was sent to `thread`, which lives as long as the process.
+pub(crate) fn follow(thread: libc::pthread_t) {
+    static READY: Once = Once::new();
+    READY.call_once(|| {
+        if !ffi::is_handled(SIGNAL) {
+            ffi::end_waits_by(SIGNAL);
+        }
+    });
+    let nudge = move || {
+        for time in AFTER {
+            sleep(time);
+            if ffi::ends_waits(SIGNAL) {
+                ffi::signal_thread(thread, SIGNAL);
+            }
+        }
+    };
+    // Without a thread to be had the first signal has to do.
+    drop(threads::spawn("nudge", nudge));
+}
