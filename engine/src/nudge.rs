@@ -15,7 +15,7 @@ const SIGNAL: i32 = libc::SIGURG;
 
 /// How long after the interrupt, each time after the one before.
 const AFTER: [Duration; 3] =
-    [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(400)];
+    [Duration::from_millis(5), Duration::from_millis(50), Duration::from_millis(400)];
 
 /// A signal was sent to `thread`, which lives as long as the process.
 pub(crate) fn follow(thread: libc::pthread_t) {
