@@ -171,6 +171,13 @@ impl Balance {
         }
     }
 
+    /// An engine had begun with these when they were to be taken back.
+    pub(super) fn kept(&mut self, rank: Rank, begun: &[TaskId]) {
+        if let Some(load) = self.loads.get_mut(&rank) {
+            load.kept(begun);
+        }
+    }
+
     /// An attempt is over: the task it was. With `again` the task is to be done again, before all others.
     pub(super) fn ended(&mut self, task: TaskId, again: bool) -> Option<Ticket> {
         let (ticket, rank) = self.there.remove(&task)?;

@@ -225,6 +225,8 @@ impl Clients {
                 }
             }
             Notice::Kept { rank, tasks } => {
+                self.balance.kept(*rank, tasks);
+                self.unbalanced = true;
                 for task in tasks {
                     self.decided(*task, *rank);
                 }

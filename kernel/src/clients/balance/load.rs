@@ -56,6 +56,18 @@ impl Load {
         self.recalled.remove(&task);
     }
 
+    /// It had begun with these when they were to be taken back: what it holds besides waits behind them.
+    pub(super) fn kept(&mut self, begun: &[TaskId]) {
+        for task in begun.iter().rev() {
+            if self.recalled.remove(task)
+                && let Some(place) = self.tasks.iter().position(|held| held == task)
+            {
+                self.tasks.remove(place);
+                self.tasks.push_front(*task);
+            }
+        }
+    }
+
     /// How many tasks it may hold.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 64")]
     pub(super) fn window(&self, now: Instant) -> usize {

@@ -96,6 +96,24 @@ fn what_waits_behind_a_long_task_is_given_to_others() {
 }
 
 #[test]
+fn what_waits_behind_a_task_that_could_not_be_taken_back_is_taken_back() {
+    let mut load = Load::new(Instant::now());
+    let begun = Instant::now();
+    (1..=3).for_each(|task| load.give(task, begun));
+    let late = begun + PATIENCE;
+    load.recalled.extend(load.superfluous(false, false, late));
+    assert_eq!(load.recalled, BTreeSet::from([2, 3]));
+    // Meanwhile the first has ended, the second has begun and takes long, and more was given.
+    load.drop_task(1);
+    load.measured(0.001, late);
+    load.drop_task(3);
+    load.give(4, late);
+    load.kept(&[2]);
+    assert_eq!(load.deadline(), Some(late + PATIENCE));
+    assert_eq!(load.superfluous(false, false, late + PATIENCE), [4]);
+}
+
+#[test]
 fn an_engine_that_others_use_is_the_last_choice() {
     let mut play = Play::new(2);
     play.queued.insert(0, 1);
