@@ -215,6 +215,11 @@ impl Balance {
         recalled
     }
 
+    /// The time of [`Balance::deadline`] has come; [`Balance::recall`] follows.
+    pub(super) fn look(&mut self, now: Instant) {
+        self.loads.values_mut().for_each(|load| load.look(now));
+    }
+
     /// When [`Balance::recall`] or a task's own limit is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let limit = self.limits.first().map(|(deadline, _)| *deadline);

@@ -251,6 +251,7 @@ impl Clients {
         self.answer_late(core.now);
         if self.balance.deadline().is_some_and(|deadline| deadline <= core.now) {
             self.end_late(core.now);
+            self.balance.look(core.now);
             self.balance(core);
         }
     }

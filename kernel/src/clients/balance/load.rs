@@ -28,11 +28,13 @@ pub(super) struct Load {
     usual: Option<f64>,
     /// When something last began there, as far as is known.
     progress: Instant,
+    /// Somebody has looked, too late to see anything new by looking again.
+    looked: bool,
 }
 
 impl Load {
     pub(super) fn new(now: Instant) -> Load {
-        Load { tasks: VecDeque::new(), recalled: BTreeSet::new(), usual: None, progress: now }
+        Load { tasks: VecDeque::new(), recalled: BTreeSet::new(), usual: None, progress: now, looked: false }
     }
 
     pub(super) fn give(&mut self, task: TaskId, now: Instant) {
@@ -40,11 +42,13 @@ impl Load {
             self.progress = now;
         }
         self.tasks.push_back(task);
+        self.looked = false;
     }
 
     /// A task ran for so many seconds.
     pub(super) fn measured(&mut self, seconds: f64, now: Instant) {
         self.progress = now;
+        self.looked = false;
         self.usual = Some(self.usual.map_or(seconds, |usual| usual.mul_add(0.8, 0.2 * seconds)));
     }
 
@@ -58,6 +62,7 @@ impl Load {
 
     /// It had begun with these when they were to be taken back: what it holds besides waits behind them.
     pub(super) fn kept(&mut self, begun: &[TaskId]) {
+        self.looked = false;
         for task in begun.iter().rev() {
             if self.recalled.remove(task)
                 && let Some(place) = self.tasks.iter().position(|held| held == task)
@@ -95,7 +100,13 @@ impl Load {
 
     /// When somebody has to look whether tasks wait there behind one that takes long.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        (self.tasks.len() > 1 && self.recalled.is_empty()).then(|| self.progress + self.patience())
+        let waits = self.tasks.len() > 1 && self.recalled.is_empty() && !self.looked;
+        waits.then(|| self.progress + self.patience())
+    }
+
+    /// Somebody looks. What stays there has to, and time alone will not change that.
+    pub(super) fn look(&mut self, now: Instant) {
+        self.looked |= self.deadline().is_some_and(|deadline| deadline <= now);
     }
 
     /// How long it may take until the next task ends.

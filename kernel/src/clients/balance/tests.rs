@@ -114,6 +114,25 @@ fn what_waits_behind_a_task_that_could_not_be_taken_back_is_taken_back() {
 }
 
 #[test]
+fn what_has_to_stay_behind_a_long_task_is_looked_at_once() {
+    let mut play = Play::new(2);
+    for _ in 0..4 {
+        play.add(Some(&[0]));
+    }
+    play.give();
+    play.end(1, 0.1);
+    assert_eq!(play.give(), BTreeMap::from([(0, 3)]));
+    play.balance.loads.insert(1, Load::new(play.now));
+    play.now += PATIENCE;
+    assert_eq!(play.balance.deadline(), Some(play.now));
+    play.balance.look(play.now);
+    assert!(play.balance.recall(&play.seats(), play.now).is_empty());
+    assert_eq!(play.balance.deadline(), None, "a second look would see the same");
+    play.end(2, 0.1);
+    assert_eq!(play.balance.deadline(), Some(play.now + PATIENCE), "the next one may take long too");
+}
+
+#[test]
 fn an_engine_that_others_use_is_the_last_choice() {
     let mut play = Play::new(2);
     play.queued.insert(0, 1);
