@@ -199,6 +199,16 @@ class Notebook:
 
         return self.run(code, timeout, watch)
 
+    def control(self, kind: str, content: dict[str, Any] | None = None, **header: Any) -> dict[str, Any]:
+        """Send a request on the control channel and return its reply's content."""
+        message = self.client.session.msg(kind, content or {})
+        message["header"].update(header)
+        self.client.control_channel.send(message)
+        while True:
+            reply = self.client.get_control_msg(timeout=20)
+            if reply["parent_header"]["msg_id"] == message["header"]["msg_id"]:
+                return reply["content"]
+
     def engines(self) -> list[dict[str, Any]]:
         """Return the table of ``%engines`` as data."""
         cell = self.ok("%engines")

@@ -36,6 +36,14 @@ def fresh(nb: Notebook) -> Iterator[Notebook]:
     assert nb.ok("%px print('back')", timeout=60).stdout == lines("back")
 
 
+def the_others_go_on(nb: Notebook, victim: int) -> None:
+    """They keep their variables, whoever died, and refuse what needs all."""
+    for survivor in {0, 1, 2, 3} - {victim}:
+        assert nb.ok(f"%%px -t {survivor}\nprint(kept)").stdout == f"[stdout:{survivor}] kept\n"
+        refused = nb.fails(f"%%px -t {survivor}\nown.Barrier()", timeout=10)
+        assert "has died" in refused.error and "%engines restart" in refused.error, refused.error
+
+
 WAITS = {
     "Barrier": "own.Barrier()",
     "allreduce": "own.allreduce(1)",
@@ -53,11 +61,7 @@ def test_the_others_get_out_of_what_they_wait_in(fresh: Notebook, wait: str, vic
     error = cell.error
     assert f"engine {victim} on " in error and "SIGKILL) in line 1 of its cell" in error, error
     assert "%engines restart" in error
-    # The others keep their variables, whoever died, and refuse what needs all.
-    for survivor in {0, 1, 2, 3} - {victim}:
-        assert fresh.ok(f"%%px -t {survivor}\nprint(kept)").stdout == f"[stdout:{survivor}] kept\n"
-    refused = fresh.fails(f"%%px -t {3 - victim}\nown.Barrier()", timeout=10)
-    assert "has died" in refused.error and "%engines restart" in refused.error, refused.error
+    the_others_go_on(fresh, victim)
 
 
 WITHIN = {
@@ -73,10 +77,7 @@ def test_the_others_get_out_of_mpi_itself(fresh: Notebook, what: str, victim: in
     deadly = f"def deadly(a, b, c):\n    if rank == {victim}: os.kill(os.getpid(), signal.SIGKILL)"
     cell = fresh.fails(f"%%px\n{deadly}\n{WITHIN[what].format(victim=victim)}", timeout=30)
     assert f"engine {victim} on " in cell.error and "not stopped" not in cell.error, cell.error
-    for survivor in {0, 1, 2, 3} - {victim}:
-        assert fresh.ok(f"%%px -t {survivor}\nprint(kept)").stdout == f"[stdout:{survivor}] kept\n"
-        refused = fresh.fails(f"%%px -t {survivor}\nown.Barrier()", timeout=10)
-        assert "has died" in refused.error, refused.error
+    the_others_go_on(fresh, victim)
 
 
 DEATHS = {

@@ -63,8 +63,7 @@ def address(nb: Notebook, port: str) -> tuple[str, int]:
 def is_well(nb: Notebook) -> None:
     """The kernel answers on every channel."""
     assert nb.ok("6*7", timeout=20).results == ["42"]
-    nb.client.control_channel.send(nb.client.session.msg("kernel_info_request"))
-    assert nb.client.get_control_msg(timeout=10)["content"]["status"] == "ok"
+    assert nb.control("kernel_info_request")["status"] == "ok"
     assert nb.client.hb_channel.is_beating()
 
 

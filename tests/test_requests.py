@@ -8,17 +8,6 @@ from typing import Any
 from notebook import Notebook
 
 
-def ask(nb: Notebook, kind: str, content: dict[str, Any] | None = None, **header: Any) -> dict[str, Any]:
-    """Send a request on the control channel and return its reply's content."""
-    message = nb.client.session.msg(kind, content or {})
-    message["header"].update(header)
-    nb.client.control_channel.send(message)
-    while True:
-        reply = nb.client.get_control_msg(timeout=20)
-        if reply["parent_header"]["msg_id"] == message["header"]["msg_id"]:
-            return reply["content"]
-
-
 def asked(nb: Notebook, kind: str, content: dict[str, Any], **header: Any) -> str:
     """Send a request on the shell channel and return its id."""
     message = nb.client.session.msg(kind, content)
@@ -37,7 +26,7 @@ def answers(nb: Notebook, *requests: str) -> dict[str, dict[str, Any]]:
 
 
 def test_kernel_info_says_what_there_is(nb: Notebook) -> None:
-    info = ask(nb, "kernel_info_request")
+    info = nb.control("kernel_info_request")
     assert info["protocol_version"] == "5.5"
     assert set(info["supported_features"]) >= {"kernel subshells", "debugger"}
     assert info["language_info"]["name"] == "python"
@@ -49,8 +38,8 @@ def test_control_answers_while_python_holds_the_gil(nb: Notebook) -> None:
     while nb.client.get_iopub_msg(timeout=20)["msg_type"] != "stream":
         pass
     start = time.monotonic()
-    assert ask(nb, "kernel_info_request")["status"] == "ok"
-    assert ask(nb, "interrupt_request")["status"] == "ok"
+    assert nb.control("kernel_info_request")["status"] == "ok"
+    assert nb.control("interrupt_request")["status"] == "ok"
     assert time.monotonic() - start < 1
     while True:
         message = nb.client.get_iopub_msg(timeout=20)
@@ -67,24 +56,24 @@ def test_a_cell_sees_the_last_control_request(nb: Notebook) -> None:
     for kind in ("kernel_info_request", "usage_request", "interrupt_request", "kernel_info_request"):
         ids = [nb.client.session.msg(kind)["header"]["msg_id"] for _ in range(2)]
         for msg_id in ids:
-            ask(nb, kind, msg_id=msg_id)
+            nb.control(kind, msg_id=msg_id)
         assert nb.ok(code).results == [repr((kind, ids[-1]))]
 
 
 def test_usage(nb: Notebook) -> None:
-    usage = ask(nb, "usage_request")
+    usage = nb.control("usage_request")
     assert usage["kernel_memory"] > 0 and usage["pid"] > 0
 
 
 def test_subshells_run_beside_the_main_shell(nb: Notebook) -> None:
-    subshell = ask(nb, "create_subshell_request")["subshell_id"]
-    assert ask(nb, "list_subshell_request")["subshell_id"] == [subshell]
+    subshell = nb.control("create_subshell_request")["subshell_id"]
+    assert nb.control("list_subshell_request")["subshell_id"] == [subshell]
     busy = nb.send("import time\nwhile not globals().get('let_go'): time.sleep(0.01)")
     request = asked(nb, "execute_request", {"code": "let_go = True; 6*7"}, subshell_id=subshell)
     replies = answers(nb, request, busy)
     assert {reply["content"]["status"] for reply in replies.values()} == {"ok"}
-    assert ask(nb, "delete_subshell_request", {"subshell_id": subshell})["status"] == "ok"
-    assert ask(nb, "list_subshell_request")["subshell_id"] == []
+    assert nb.control("delete_subshell_request", {"subshell_id": subshell})["status"] == "ok"
+    assert nb.control("list_subshell_request")["subshell_id"] == []
     gone = asked(nb, "execute_request", {"code": "1"}, subshell_id=subshell)
     assert answers(nb, gone)[gone]["content"]["status"] == "error"
 
@@ -98,7 +87,7 @@ class Debugger:
     def __call__(self, command: str, **arguments: Any) -> dict[str, Any]:
         self.sequence += 1
         content = {"type": "request", "seq": self.sequence, "command": command, "arguments": arguments}
-        reply = ask(self.nb, "debug_request", content)
+        reply = self.nb.control("debug_request", content)
         assert reply.get("success", True), reply
         return reply.get("body", {})
 

@@ -64,8 +64,7 @@ def test_1_50_an_idle_engine_ignores_an_interrupt(nb: Notebook) -> None:
     nb.ok("%px kept = 1")
     nb.ok("import ipyparallel as ipp, signal\nipp.Client().send_signal(signal.SIGINT, block=True)")
     # The manager does not wait for the answer, and the next cell would overtake what it asked for.
-    nb.client.control_channel.send(nb.client.session.msg("interrupt_request"))
-    assert nb.client.get_control_msg(timeout=20)["msg_type"] == "interrupt_reply"
+    assert nb.control("interrupt_request")["status"] == "ok"
     assert nb.ok("%px print(kept)").stdout == lines("1")
     cell = nb.interrupt_when("%%px\nprint('begun', flush=True)\nMPI.COMM_WORLD.recv()", "begun", timeout=30)
     assert cell.reply["content"]["ename"] == "KeyboardInterrupt", "also in calls of C, as those of MPI"
