@@ -161,6 +161,12 @@ pub fn listed(ranks: &[Rank]) -> String {
     text.join(", ")
 }
 
+/// "engine 3" or "engines 0-2, 5": ranks in ascending order, named as what they are.
+#[must_use]
+pub fn named(ranks: &[Rank]) -> String {
+    format!("engine{} {}", if ranks.len() == 1 { "" } else { "s" }, listed(ranks))
+}
+
 pub(crate) fn describe(ending: Ending, last_words: &str) -> String {
     describe_at(ending, 0, last_words)
 }
@@ -214,6 +220,12 @@ mod tests {
         ] {
             assert_eq!(listed(&ranks), text);
         }
+    }
+
+    #[test]
+    fn one_engine_is_named_as_one() {
+        assert_eq!(named(&[3]), "engine 3");
+        assert_eq!(named(&[0, 1, 2, 5]), "engines 0-2, 5");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use fabric::message::report::{Event as Happened, Report};
 use fabric::message::task::{Task, TaskId, ToGateway, Work};
 use serde_bytes::ByteBuf;
 
-use super::{Cluster, Effect, Engine, Notice, Output, listed};
+use super::{Cluster, Effect, Engine, Notice, Output, named};
 
 /// When an engine dies in a task, the others may need it. They get this long to end by themselves, and are then
 /// interrupted.
@@ -203,10 +203,9 @@ impl Cluster {
         let ranks: Vec<Rank> = flight.waiting.into_iter().collect();
         let (verb, it) = if ranks.len() == 1 { ("has", "it is") } else { ("have", "they are") };
         let why = format!(
-            "engine{} {} {verb} not stopped: {it} inside a call that does not return to Python and will run on; \
+            "{} {verb} not stopped: {it} inside a call that does not return to Python and will run on; \
              `%engines restart` starts afresh",
-            if ranks.len() == 1 { "" } else { "s" },
-            listed(&ranks),
+            named(&ranks),
         );
         for rank in ranks {
             out.notices.push(Notice::Lost { task, rank, why: why.clone(), lives: true });

@@ -6,7 +6,7 @@ use fabric::message::Rank;
 use fabric::message::launcher::{FromLauncher, ToLauncher};
 use fabric::message::lifeline::{Ending, ToSupervisor, ToWorker};
 
-use super::{Cluster, Effect, Engine, Notice, Output, listed};
+use super::{Cluster, Effect, Engine, Notice, Output, named};
 
 /// How long the driver may take to say how a set is launched.
 const PREPARATION: Duration = Duration::from_secs(90);
@@ -227,11 +227,7 @@ impl Cluster {
     pub(super) fn told_logs(&mut self, logs: &str, now: Instant, out: &mut Output) {
         let Phase::Launching { since, .. } = self.phase else { return };
         let missing = self.missing();
-        let who = match missing.len() {
-            0 => "the gateway".to_owned(),
-            1 => format!("engine {}", listed(&missing)),
-            _ => format!("engines {}", listed(&missing)),
-        };
+        let who = if missing.is_empty() { "the gateway".to_owned() } else { named(&missing) };
         let waited = (now - since).as_secs();
         let reason = format!(
             "the engines did not start: {who} did not answer within {waited} s (PARALLEL_PYTHON_LAUNCH_TIMEOUT){logs}"

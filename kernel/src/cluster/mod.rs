@@ -27,7 +27,7 @@ use fabric::message::task::{FromGateway, TaskId, ToGateway};
 use fabric::message::{Json, Rank};
 
 pub(crate) use engine::describe;
-pub use engine::{Engine, State, listed};
+pub use engine::{Engine, State, listed, named};
 pub(crate) use flight::AFTER_A_DEATH;
 pub use flight::Flight;
 pub use launch::{Phase, Terms};

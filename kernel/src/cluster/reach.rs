@@ -7,7 +7,7 @@ use fabric::message::lifeline::{ToSupervisor, ToWorker};
 use fabric::message::report::{Event as Happened, Outcome, Report};
 use fabric::message::task::TaskId;
 
-use super::{Cluster, Effect, Engine, Notice, Output, listed};
+use super::{Cluster, Effect, Engine, Notice, Output, named};
 
 /// SIGINT's number, the same on every Linux.
 const INTERRUPT: i32 = 2;
@@ -55,8 +55,8 @@ impl Cluster {
         let lives = |rank: &&Rank| !self.engines.get(rank).is_some_and(Engine::lives);
         let missing: Vec<Rank> = targets.iter().filter(lives).copied().collect();
         if !missing.is_empty() {
-            let (s, verb) = if missing.len() == 1 { ("", "is") } else { ("s", "are") };
-            return Err(format!("engine{s} {} {verb} not there", listed(&missing)));
+            let verb = if missing.len() == 1 { "is" } else { "are" };
+            return Err(format!("{} {verb} not there", named(&missing)));
         }
         for engine in targets.iter().filter_map(|rank| self.engines.get(rank)) {
             match (signal, engine.tasks.front()) {

@@ -7,7 +7,7 @@ use fabric::message::local::Answer;
 use fabric::message::report::Raised;
 use serde_json::{Value, json};
 
-use crate::cluster::listed;
+use crate::cluster::named;
 use crate::request::error_content;
 
 /// So many errors are shown in full where each is shown by itself.
@@ -64,7 +64,7 @@ impl Failure {
             (_, Some(why)) if died => ("EngineError".to_owned(), why),
             (_, why) if interrupted => {
                 let ranks: Vec<Rank> = raised.keys().copied().collect();
-                ("KeyboardInterrupt".to_owned(), why.unwrap_or_else(|| engines(&ranks)))
+                ("KeyboardInterrupt".to_owned(), why.unwrap_or_else(|| named(&ranks)))
             }
             ([], None) => return None,
             ([], Some(why)) => ("EngineError".to_owned(), why),
@@ -168,13 +168,8 @@ fn without_number_after(text: &str, mark: &str) -> String {
 }
 
 fn show(ranks: &[Rank], raised: &Raised) -> Vec<String> {
-    let head = format!("\x1b[0;31m[{}]\x1b[0m {}: {}", engines(ranks), raised.ename, raised.evalue);
+    let head = format!("\x1b[0;31m[{}]\x1b[0m {}: {}", named(ranks), raised.ename, raised.evalue);
     std::iter::once(head).chain(raised.traceback.iter().cloned()).collect()
-}
-
-/// "engine 2" or "engines 0-3, 7"
-fn engines(ranks: &[Rank]) -> String {
-    format!("engine{} {}", if ranks.len() == 1 { "" } else { "s" }, listed(ranks))
 }
 
 /// What ipyparallel's `CompositeError` says, for code that reads it.

@@ -10,7 +10,7 @@ use fabric::message::Rank;
 use fabric::message::local::Found;
 use fabric::message::report::Raised;
 
-use crate::cluster::listed;
+use crate::cluster::named;
 
 /// How long the notebook's own Python may take to answer.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -48,8 +48,7 @@ impl Missing {
     /// What to do about it, where the notebook has something of that name.
     fn hint(&self, found: &Found) -> Option<String> {
         let Self { name, on, everywhere } = self;
-        let s = if on.len() == 1 { "" } else { "s" };
-        let place = if *everywhere { String::new() } else { format!(", not on engine{s} {}", listed(on)) };
+        let place = if *everywhere { String::new() } else { format!(", not on {}", named(on)) };
         let only = if *everywhere { "only " } else { "" };
         Some(match found {
             Found::Nothing => return None,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use fabric::message::Rank;
 
 use super::Desk;
-use crate::cluster::listed;
+use crate::cluster::named;
 
 /// How long an engine may take to say where it is; faulthandler itself gives up after a second.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -106,7 +106,7 @@ impl Inquiry {
             .into_iter()
             .map(|(mut ranks, top)| {
                 ranks.sort_unstable();
-                format!("{} {top}", engines(&ranks))
+                format!("{} {top}", named(&ranks))
             })
             .collect()
     }
@@ -117,7 +117,7 @@ impl Inquiry {
         for (ranks, frames) in self.groups() {
             let mut frames = frames.iter();
             let top = frames.next().map(Frame::to_string).unwrap_or_default();
-            lines.push(format!("{} {top}", engines(&ranks)));
+            lines.push(format!("{} {top}", named(&ranks)));
             lines.extend(frames.by_ref().take(MOST_FRAMES).map(|frame| format!("    called {frame}")));
             let more = frames.count();
             if more > 0 {
@@ -144,11 +144,6 @@ impl std::fmt::Display for Frame {
 /// A place in the user's code, from which an MPI function was called: "in MPI_Barrier at solve.py:41".
 fn within(mpi: &str, place: &str) -> String {
     if place.starts_with("at ") { format!("in {mpi} {place}") } else { format!("in {mpi}, called {place}") }
-}
-
-fn engines(ranks: &[Rank]) -> String {
-    let several = if ranks.len() == 1 { "" } else { "s" };
-    format!("engine{several} {}", listed(ranks))
 }
 
 /// The user's calls in the main thread, the innermost first.

@@ -21,7 +21,7 @@ use super::progress::Progress;
 use super::stack::Dump;
 use super::stats::Stats;
 use super::watch::{Seen, Watch};
-use crate::cluster::{AFTER_A_DEATH, listed};
+use crate::cluster::{AFTER_A_DEATH, named};
 use crate::merge::{Gather, Merge, Piece};
 
 /// The signal that raises `KeyboardInterrupt`.
@@ -174,12 +174,9 @@ impl TaskRun {
     /// The cell ends; those that still run go on.
     fn leave(&mut self, desk: &mut Desk, now: Instant) {
         let running: Vec<Rank> = self.running.iter().copied().collect();
-        let (s, verb) = if running.len() == 1 { ("", "goes") } else { ("s", "go") };
+        let verb = if running.len() == 1 { "goes" } else { "go" };
         let signal = &self.signal.typed;
-        let why = format!(
-            "engine{s} {} {verb} on after signal {signal}; `%pxresult` waits for it",
-            listed(&running)
-        );
+        let why = format!("{} {verb} on after signal {signal}; `%pxresult` waits for it", named(&running));
         self.leaves = None;
         self.lost.extend(running.into_iter().map(|rank| Lost { rank, why: why.clone(), lives: true }));
         self.over(desk, now);
@@ -215,10 +212,10 @@ impl TaskRun {
             Some(Seen::Stuck(where_they_are)) => {
                 let failed: Vec<Rank> = self.raised.keys().copied().collect();
                 let ename = self.raised.values().next().map_or("", |raised| raised.ename.as_str());
-                let (s, who) = (if failed.len() == 1 { "" } else { "s" }, listed(&failed));
+                let who = named(&failed);
                 let text = format!(
-                    "engine{s} {who} raised {ename} while others still run:\n  {}\n\
-                     If they wait for engine{s} {who}, interrupt the cell with the stop button.",
+                    "{who} raised {ename} while others still run:\n  {}\n\
+                     If they wait for {who}, interrupt the cell with the stop button.",
                     where_they_are.join("\n  ")
                 );
                 desk.note(&text, &self.parent);
