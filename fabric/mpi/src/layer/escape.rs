@@ -115,7 +115,7 @@ fn see_out(entered: u32) {
     };
     while waits(PATIENCE) {}
     UNWANTED.store(entered, Ordering::SeqCst);
-    let Some(before) = handle(leave as *const () as usize) else { return };
+    let Some(before) = handle(&leaving()) else { return };
     for (moments, limit) in [(yielding(), PATIENCE + YIELDING), (own_code(), PATIENCE + TRYING)] {
         // Not freed: the handler may be reading what was there before.
         MOMENTS.store(Box::leak(Box::new(moments)), Ordering::SeqCst);
@@ -125,19 +125,24 @@ fn see_out(entered: u32) {
         }
     }
     UNWANTED.store(0, Ordering::SeqCst);
-    handle(before);
+    handle(&before);
 }
 
-/// Sets the signal's handler. The one before.
-fn handle(handler: usize) -> Option<usize> {
-    // SAFETY: plain data is valid when zeroed; the handler is one of ours below or was the process's own. The signal is
-    // not blocked while it is handled, because the handler may not return.
+/// The signal makes the thread leave. It is not blocked meanwhile, because the handler may not return.
+fn leaving() -> libc::sigaction {
+    // SAFETY: plain data is valid when zeroed.
+    let mut action = unsafe { std::mem::zeroed::<libc::sigaction>() };
+    action.sa_sigaction = leave as *const () as usize;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER | libc::SA_RESTART;
+    action
+}
+
+/// Sets what the signal does. What it did before.
+fn handle(action: &libc::sigaction) -> Option<libc::sigaction> {
+    // SAFETY: plain data is valid when zeroed; the handler is the one below or was the process's own.
     unsafe {
-        let mut action = std::mem::zeroed::<libc::sigaction>();
-        action.sa_sigaction = handler;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER | libc::SA_RESTART;
         let mut before = std::mem::zeroed::<libc::sigaction>();
-        (libc::sigaction(SIGNAL, &action, &mut before) == 0).then_some(before.sa_sigaction)
+        (libc::sigaction(SIGNAL, action, &mut before) == 0).then_some(before)
     }
 }
 
