@@ -133,10 +133,7 @@ impl Link {
     /// The memory files of what was reported have been copied.
     fn close_own(&self, reports: &[Report]) {
         let own = std::process::id();
-        let payloads = reports.iter().filter_map(|report| match &report.event {
-            Event::Value { payload } | Event::Data { payload } => Some(payload),
-            _ => None,
-        });
+        let payloads = reports.iter().filter_map(|report| report.event.payload());
         let files = payloads.flat_map(Payload::shared).filter(|shared| shared.holder == own);
         let files: Vec<u32> = files.map(|shared| shared.descriptor).collect();
         self.release(&files);

@@ -17,8 +17,8 @@ use serde_bytes::ByteBuf;
 
 use crate::message::Rank;
 use crate::message::payload::{Blob, Payload, Shared};
-use crate::message::report::{Event, Report};
-use crate::message::task::{Piece, Task, Work};
+use crate::message::report::Report;
+use crate::message::task::{Piece, Task};
 
 /// The most that one packet carries.
 pub(super) const PIECE: u64 = 1 << 20;
@@ -66,7 +66,7 @@ pub(super) struct Hold {
 impl Cargo {
     /// The buffers of a task, if it has large ones; the task names them as they will be.
     pub(super) fn of_task(task: &mut Task) -> Option<Cargo> {
-        let payload = payload_of(task)?;
+        let payload = task.work.payload_mut()?;
         let mut cargo = Cargo::default();
         cargo.take(payload);
         cargo.unless_empty()
@@ -86,8 +86,9 @@ impl Cargo {
     fn take(&mut self, payload: &mut Payload) {
         let mut open: HashMap<(u32, u32), Result<Arc<File>, String>> = HashMap::new();
         for blob in &mut payload.buffers {
-            let Blob::Shared(Shared { holder, descriptor, offset, length }) = *blob else { continue };
-            let file = open.entry((holder, descriptor)).or_insert_with(|| open_file(holder, descriptor));
+            let Blob::Shared(shared) = *blob else { continue };
+            let Shared { holder, descriptor, offset, length } = shared;
+            let file = open.entry((holder, descriptor)).or_insert_with(|| shared.open().map(Arc::new));
             *blob = match file {
                 Ok(file) => {
                     let to = self.length;
@@ -140,13 +141,13 @@ impl Hold {
 
     /// Puts what has arrived in place of what a task names: the file to keep as long as somebody may open it.
     pub(super) fn deliver_task(holds: &mut Holds, from: Rank, task: &mut Task) -> Option<File> {
-        let is_carried = payload_of(task).is_some_and(|payload| names_cargo(payload));
-        if is_carried { Hold::of(holds, from).deliver(payload_of(task)) } else { None }
+        let is_carried = task.work.payload().is_some_and(names_cargo);
+        if is_carried { Hold::of(holds, from).deliver(task.work.payload_mut()) } else { None }
     }
 
     /// As [`Hold::deliver_task`].
     pub(super) fn deliver_reports(holds: &mut Holds, from: Rank, reports: &mut [Report]) -> Option<File> {
-        let is_carried = payloads_of(reports).any(|payload| names_cargo(payload));
+        let is_carried = reports.iter().filter_map(|report| report.event.payload()).any(names_cargo);
         if is_carried { Hold::of(holds, from).deliver(payloads_of(reports)) } else { None }
     }
 
@@ -172,43 +173,24 @@ impl Hold {
     }
 }
 
-fn payload_of(task: &mut Task) -> Option<&mut Payload> {
-    match &mut task.work {
-        Work::Apply { payload } => Some(payload),
-        Work::Execute { .. } | Work::Comm { .. } | Work::Look { .. } => None,
-    }
-}
-
 fn payloads_of(reports: &mut [Report]) -> impl Iterator<Item = &mut Payload> {
-    reports.iter_mut().filter_map(|report| match &mut report.event {
-        Event::Value { payload } | Event::Data { payload } => Some(payload),
-        _ => None,
-    })
+    reports.iter_mut().filter_map(|report| report.event.payload_mut())
 }
 
 /// Whether a report has buffers in shared memory.
 pub(super) fn is_large(report: &Report) -> bool {
-    match &report.event {
-        Event::Value { payload } | Event::Data { payload } => payload.shared().next().is_some(),
-        _ => false,
-    }
+    report.event.payload().is_some_and(|payload| payload.shared().next().is_some())
 }
 
 fn names_cargo(payload: &Payload) -> bool {
     payload.shared().any(|shared| shared.holder == NOBODY)
 }
 
-fn open_file(holder: u32, descriptor: u32) -> Result<Arc<File>, String> {
-    let path = format!("/proc/{holder}/fd/{descriptor}");
-    let failed =
-        |error| format!("the data of process {holder} in shared memory (`{path}`) cannot be opened: {error}");
-    File::open(&path).map(Arc::new).map_err(failed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::report::Outcome;
+    use crate::message::report::{Event, Outcome};
+    use crate::message::task::Work;
 
     fn shared(file: &File, offset: u64, length: u64) -> Blob {
         let descriptor = file.as_raw_fd().cast_unsigned();
@@ -259,6 +241,6 @@ mod tests {
         let work = Work::Apply { payload: Payload { buffers, ..Payload::default() } };
         let mut task = Task { id: 1, targets: 1, work };
         assert!(Hold::deliver_task(&mut Holds::new(), 0, &mut task).is_none());
-        assert!(payload_of(&mut task).unwrap().lost().is_some());
+        assert!(task.work.payload().unwrap().lost().is_some());
     }
 }

@@ -3,6 +3,8 @@
 //! **Invariant**: whoever receives a [`Shared`] opens it before the holder may close it; nobody but Python
 //! looks into a pickle.
 
+use std::fs::File;
+
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -38,6 +40,20 @@ pub struct Shared {
     pub offset: u64,
     /// How long it is, in bytes.
     pub length: u64,
+}
+
+impl Shared {
+    /// Opens the memory file in this process.
+    ///
+    /// # Errors
+    /// A sentence that names the process, when that has closed it, or has gone.
+    pub fn open(&self) -> Result<File, String> {
+        let Shared { holder, descriptor, .. } = self;
+        let path = format!("/proc/{holder}/fd/{descriptor}");
+        File::open(&path).map_err(|error| {
+            format!("the data of process {holder} in shared memory (`{path}`) cannot be opened: {error}")
+        })
+    }
 }
 
 impl Payload {

@@ -89,6 +89,25 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The pickle that it comes with, if it does.
+    #[must_use]
+    pub fn payload(&self) -> Option<&Payload> {
+        match self {
+            Event::Value { payload } | Event::Data { payload } => Some(payload),
+            _ => None,
+        }
+    }
+
+    /// As [`Event::payload`].
+    pub fn payload_mut(&mut self) -> Option<&mut Payload> {
+        match self {
+            Event::Value { payload } | Event::Data { payload } => Some(payload),
+            _ => None,
+        }
+    }
+}
+
 /// Which of the two text streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum StreamName {

@@ -61,6 +61,25 @@ pub enum Work {
     },
 }
 
+impl Work {
+    /// The pickle that it comes with, if it does.
+    #[must_use]
+    pub fn payload(&self) -> Option<&Payload> {
+        match self {
+            Work::Apply { payload } => Some(payload),
+            Work::Execute { .. } | Work::Comm { .. } | Work::Look { .. } => None,
+        }
+    }
+
+    /// As [`Work::payload`].
+    pub fn payload_mut(&mut self) -> Option<&mut Payload> {
+        match self {
+            Work::Apply { payload } => Some(payload),
+            Work::Execute { .. } | Work::Comm { .. } | Work::Look { .. } => None,
+        }
+    }
+}
+
 /// Kernel → gateway (rank 0), on the gateway socket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ToGateway {

@@ -8,18 +8,12 @@ use fabric::message::task::Work;
 
 /// The memory files of a piece of work, by their descriptors in this process.
 pub(super) fn files_of_work(work: &Work) -> Vec<u32> {
-    match work {
-        Work::Apply { payload } => files_of(payload),
-        Work::Execute { .. } | Work::Comm { .. } | Work::Look { .. } => Vec::new(),
-    }
+    work.payload().map(files_of).unwrap_or_default()
 }
 
 /// The memory files of what an engine reported.
 pub(super) fn files_of_event(event: &Event) -> Vec<u32> {
-    match event {
-        Event::Value { payload } | Event::Data { payload } => files_of(payload),
-        _ => Vec::new(),
-    }
+    event.payload().map(files_of).unwrap_or_default()
 }
 
 fn files_of(payload: &Payload) -> Vec<u32> {

@@ -116,8 +116,5 @@ impl Clients {
 
 /// Why the data that came with a piece of work cannot be had.
 fn lost(work: &Work) -> Option<String> {
-    match work {
-        Work::Apply { payload } => payload.lost().map(str::to_owned),
-        Work::Execute { .. } | Work::Comm { .. } | Work::Look { .. } => None,
-    }
+    work.payload()?.lost().map(str::to_owned)
 }

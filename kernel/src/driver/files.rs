@@ -11,8 +11,8 @@ use fabric::message::client::Ask;
 use fabric::message::lifeline::FromWorker;
 use fabric::message::local::FromLocal;
 use fabric::message::payload::{Blob, Payload, Shared};
-use fabric::message::report::{Event as Happened, Report};
-use fabric::message::task::{FromGateway, Work};
+use fabric::message::report::Report;
+use fabric::message::task::FromGateway;
 
 use crate::cluster;
 use crate::session::Event;
@@ -43,9 +43,7 @@ impl Files {
     pub(super) fn adopt_ask(&mut self, ask: &mut Ask) {
         let Ask::Submit { submissions } = ask else { return };
         for submission in submissions {
-            if let Work::Apply { payload } = &mut submission.work {
-                self.adopt(payload);
-            }
+            submission.work.payload_mut().map(|payload| self.adopt(payload));
         }
     }
 
@@ -65,9 +63,7 @@ impl Files {
     fn adopt_reports(&mut self, reports: &mut [Report]) -> Option<cluster::Event> {
         let mut adopted = Vec::new();
         for report in reports {
-            if let Happened::Value { payload } | Happened::Data { payload } = &mut report.event {
-                adopted.extend(self.adopt(payload));
-            }
+            adopted.extend(report.event.payload_mut().map(|payload| self.adopt(payload)).unwrap_or_default());
         }
         // One engine made them all, or one passes them on.
         let holder = adopted.first()?.0;
@@ -80,8 +76,9 @@ impl Files {
     fn adopt(&mut self, payload: &mut Payload) -> Vec<(u32, u32)> {
         let mut adopted: HashMap<(u32, u32), Result<u32, String>> = HashMap::new();
         for blob in &mut payload.buffers {
-            let Blob::Shared(Shared { holder, descriptor, offset, length }) = *blob else { continue };
-            let own = adopted.entry((holder, descriptor)).or_insert_with(|| self.open(holder, descriptor));
+            let Blob::Shared(shared) = *blob else { continue };
+            let Shared { holder, descriptor, offset, length } = shared;
+            let own = adopted.entry((holder, descriptor)).or_insert_with(|| self.open(shared));
             *blob = match own {
                 Ok(own) => {
                     Blob::Shared(Shared { holder: std::process::id(), descriptor: *own, offset, length })
@@ -99,11 +96,8 @@ impl Files {
         }
     }
 
-    fn open(&mut self, holder: u32, descriptor: u32) -> Result<u32, String> {
-        let path = format!("/proc/{holder}/fd/{descriptor}");
-        let file = File::open(&path).map_err(|error| {
-            format!("the data of process {holder} in shared memory (`{path}`) cannot be opened: {error}")
-        })?;
+    fn open(&mut self, shared: Shared) -> Result<u32, String> {
+        let file = shared.open()?;
         let own = file.as_raw_fd().cast_unsigned();
         self.open.insert(own, file);
         Ok(own)

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fabric::message::Rank;
 use fabric::message::client::Told;
+use fabric::message::payload::Payload;
 use fabric::message::report::{Event, Outcome};
 use fabric::message::task::Work;
 use serde_json::{Value, json};
@@ -107,7 +108,7 @@ impl Record {
                 return;
             }
             self.output += size;
-            if let Event::Value { payload } | Event::Data { payload } = event {
+            if let Some(payload) = event.payload() {
                 self.bytes += payload.size();
                 self.files.extend(files_of_event(event));
             }
@@ -118,14 +119,11 @@ impl Record {
     /// Drops the values that are in shared memory: how many bytes they were.
     pub(super) fn forget_shared(&mut self) -> u64 {
         let mut dropped = 0;
-        self.log.retain(|told| match told {
-            Told::Report { event: Event::Value { payload } | Event::Data { payload }, .. }
-                if payload.shared().next().is_some() =>
-            {
-                dropped += payload.size();
-                false
-            }
-            _ => true,
+        self.log.retain(|told| {
+            let Told::Report { event, .. } = told else { return true };
+            let shared = event.payload().filter(|payload| payload.shared().next().is_some());
+            dropped += shared.map_or(0, Payload::size);
+            shared.is_none()
         });
         self.bytes -= dropped;
         dropped
