@@ -122,6 +122,11 @@ class EngineShell(InteractiveShell):
             return False
         return super().should_run_async(raw_cell, transformed_cell=transformed_cell, **known)
 
+    def init_traceback_handlers(self, custom_exceptions: Any) -> None:
+        """Show tracebacks as engines do."""
+        super().init_traceback_handlers(custom_exceptions)
+        self.InteractiveTB.__class__ = tracebacks.EngineTraceback
+
     def enable_gui(self, gui: str | None = None) -> None:
         """Accept the notebook's own way of showing figures; an engine has no screen."""
         if gui not in (None, "inline"):
