@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.core import page
 from IPython.core.error import UsageError
+from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from traitlets import Instance, Type
 
@@ -35,6 +36,12 @@ class Raised(NamedTuple):
     ename: str
     evalue: str
     traceback: list[str]
+
+
+class EngineHistory(HistoryManager):
+    """IPython's history. What ``_i``, ``_ii`` and ``_iii`` are made from are plain attributes."""
+
+    _i = _ii = _iii = _i00 = ""
 
 
 class EngineShell(InteractiveShell):
@@ -64,6 +71,11 @@ class EngineShell(InteractiveShell):
         """Give the display hook its way out."""
         super().init_displayhook()
         self.displayhook.engine = self.engine
+
+    def init_history(self) -> None:
+        """Keep the last inputs without checking that they are text."""
+        super().init_history()
+        self.history_manager.__class__ = EngineHistory
 
     def init_events(self) -> None:
         """Let an interrupt end what runs after a cell."""

@@ -1,5 +1,5 @@
-"""Tracebacks as a person reads them: of calls the user's frames, with the lines of what came from elsewhere; of
-an interrupt where it came, and no more.
+"""Tracebacks as a person reads them: of calls the user's frames, with the lines of what came from elsewhere;
+of an interrupt where it came, and no more.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ OURS = "parallel_python/"
 class EngineTraceback(AutoFormattedTB):  # type: ignore[misc]
     """IPython's tracebacks. Those of an interrupt show a line for each call, without its surroundings.
 
-    Nothing is wrong with that code. And what colours surroundings takes 60 ms to be loaded, on every engine at
-    once, while somebody waits for the cell to stop.
+    Nothing is wrong with that code. And what colours surroundings takes 60 ms to be loaded, on every engine
+    at once, while somebody waits for the cell to stop.
     """
 
     def structured_traceback(
