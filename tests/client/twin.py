@@ -31,6 +31,9 @@ class Twin:
         self.interrupted: list[str] = []
         self.forgotten: list[tuple[str, bool]] = []
         self.left: dict[str, int] = {}
+        #: An engine begins nothing while its event is not set.
+        self.free = [threading.Event() for _ in range(engines)]
+        self.release()
         for rank in range(engines):
             threading.Thread(target=self._engine, args=(rank,), daemon=True).start()
 
@@ -43,6 +46,16 @@ class Twin:
 
     def end(self) -> None:
         self.told.put(None)
+
+    def hold(self, *ranks: int) -> None:
+        """Have engines begin nothing."""
+        for rank in ranks:
+            self.free[rank].clear()
+
+    def release(self) -> None:
+        """Have every engine begin what it has to do."""
+        for free in self.free:
+            free.set()
 
     def open(self) -> None:
         engines = [(rank, "here", pid, True) for rank, pid in enumerate(self.pids)]
@@ -75,6 +88,7 @@ class Twin:
     def _engine(self, rank: int) -> None:
         while True:
             name, work = self.queues[rank].get()
+            self.free[rank].wait()
             started = time.time()
             outcome: Any = "ok"
             if name in self.aborted:

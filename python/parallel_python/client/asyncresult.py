@@ -11,7 +11,6 @@ import builtins
 import concurrent.futures
 import threading
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Future
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from parallel_python.client.errors import combine
 from parallel_python.client.metadata import KEYS
 from parallel_python.client.part import Part
+from parallel_python.client.several import Several
 from parallel_python.client.timing import Timing
 from parallel_python.client.waitable import Waitable, no_limit
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _counting = threading.Lock()
 
 
-class AsyncResult(Timing, Waitable):
+class AsyncResult(Timing, Several, Waitable):
     """What a call on engines will give: one value, or one for each engine.
 
     Parameters
@@ -46,8 +46,6 @@ class AsyncResult(Timing, Waitable):
     return_exceptions : bool
         Whether exceptions take the place of values instead of being raised.
     """
-
-    _single_result: bool
 
     def __init__(
         self,
@@ -70,6 +68,7 @@ class AsyncResult(Timing, Waitable):
         self._left = len(self._parts)
         self._cache: Any = None
         self._made = False
+        self._split: tuple[AsyncResult, ...] | None = None
         if not self._parts:
             self._complete()
         for part in self._parts:
@@ -100,8 +99,9 @@ class AsyncResult(Timing, Waitable):
         errors = [part.error for part in self._parts if part.error is not None]
         if not errors:
             return None
-        if self._single_result:
-            return errors[0]
+        return errors[0] if self._single_result else self._combined(errors)
+
+    def _combined(self, errors: list[Exception]) -> BaseException:
         return combine(errors, f"one or more exceptions raised in: {self._fname}")
 
     # Values.
@@ -129,18 +129,21 @@ class AsyncResult(Timing, Waitable):
             What the engine raised (`CompositeError` where several were asked).
         TimeoutError
             When it is not done in time.
+        CancelledError
+            When it was cancelled: as the future it is, it has no value then, whatever engines give.
         """
         if return_when == FIRST_COMPLETED:
             warnings.warn(
                 "FIRST_COMPLETED waits for everything here: iterate to get values as they come", stacklevel=2
             )
-            return_when = None
-        if return_when == FIRST_EXCEPTION:
+        if return_exceptions is None:
+            return_exceptions = self._return_exceptions
+        if return_when == FIRST_EXCEPTION and not return_exceptions and not self.done():
             self._wait_for_failure(timeout)
         elif not self.wait(timeout):
             raise builtins.TimeoutError("Result not ready.")
-        if return_exceptions is None:
-            return_exceptions = self._return_exceptions
+        if self.cancelled():
+            raise concurrent.futures.CancelledError
         if not return_exceptions and (error := self._error()) is not None:
             raise error
         return self._value_of(return_exceptions)
@@ -151,8 +154,7 @@ class AsyncResult(Timing, Waitable):
         if failed:
             if self._single_result:
                 raise failed[0]._parts[0].error
-            errors = [part.error for part in self._parts if part.done and part.error is not None]
-            raise combine(errors, f"one or more exceptions raised in: {self._fname}")
+            raise self._combined([part.error for part in self._parts if part.done and part.error is not None])
         if pending:
             raise builtins.TimeoutError("Result not ready.")
 
@@ -170,8 +172,33 @@ class AsyncResult(Timing, Waitable):
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait and return the value, as `concurrent.futures.Future` has it."""
+        self._before_waiting()
         super().result(no_limit(timeout))
         return self._value_of(self._return_exceptions)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait and return what `result` raises; None where there is a value.
+
+        What cannot be unpickled here is an exception too: who awaits a future asks for this first.
+        """
+        self._before_waiting()
+        error = super().exception(no_limit(timeout))
+        if error is None:
+            try:
+                self._value_of(self._return_exceptions)
+            except Exception as why:
+                return why
+        return error
+
+    def _get_snapshot(self) -> tuple[bool, bool, Any, BaseException | None]:
+        """Return whether it is done, whether it was cancelled, its value, its exception.
+
+        By this the `asyncio` of newer Pythons copies a future; the base class knows no values of ours.
+        """
+        if not self.done() or self.cancelled():
+            return self.done(), self.cancelled(), None, None
+        error = self.exception()
+        return True, False, self.result() if error is None else None, error
 
     @property
     def r(self) -> Any:
@@ -212,48 +239,6 @@ class AsyncResult(Timing, Waitable):
             return self._parts[0].metadata
         return [part.metadata for part in self._parts]
 
-    def split(self) -> list[AsyncResult]:
-        """Return one `AsyncResult` for each task."""
-        return [AsyncResult(self._client, part, self._fname, part.rank) for part in self._parts]
-
-    @classmethod
-    def join(cls, *results: AsyncResult) -> AsyncResult:
-        """Return one `AsyncResult` for the tasks of several.
-
-        Raises
-        ------
-        ValueError
-            When there is none.
-        """
-        if not results:
-            raise ValueError("join needs at least one AsyncResult")
-        first = results[0]
-        parts = [part for result in results for part in result._parts]
-        return AsyncResult(first._client, parts, first._fname, [part.rank for part in parts])
-
-    def __len__(self) -> int:
-        return len(self._parts)
-
-    def __iter__(self) -> Iterator[Any]:
-        if self._single_result:
-            raise TypeError("AsyncResults with a single result are not iterable.")
-        return self._iterate()
-
-    def _iterate(self) -> Iterator[Any]:
-        for part in self._parts:
-            part.wait()
-            yield _value_or_error(part) if self._return_exceptions else part.value()
-
-    def __getitem__(self, key: int | slice | str) -> Any:
-        if isinstance(key, str):
-            return self._known(key)
-        if not self.done():
-            raise builtins.TimeoutError("Result not ready.")
-        values = self.get()
-        if self._single_result:
-            values = [values]
-        return values[key]
-
     def _known(self, key: str) -> Any:
         found = [part.metadata[key] for part in self._parts]
         return found[0] if self._single_result and found else found
@@ -267,7 +252,12 @@ class AsyncResult(Timing, Waitable):
         return sorted({*super().__dir__(), *KEYS})
 
     def __repr__(self) -> str:
-        state = "pending" if not self.done() else "finished" if self._error() is None else "failed"
+        if self.cancelled():
+            state = "cancelled"
+        elif not self.done():
+            state = "pending"
+        else:
+            state = "finished" if self._error() is None else "failed"
         return f"<{type(self).__name__}({self._fname}): {state}>"
 
     # What it showed.

@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from parallel_python.client.answer import Answer
 from parallel_python.client.clientlink import ClientLink, Submission
 from parallel_python.client.engines import Engines
 from parallel_python.client.errors import EngineError, KernelError, RemoteError, TaskAborted
@@ -72,7 +73,7 @@ class Conversation:
     def ask(self, question: str, *details: Any) -> Future[Any]:
         """Ask something; the answer is what the kernel's JSON says."""
         self.check()
-        number, answer = next(self._numbers), Future[Any]()
+        number, answer = next(self._numbers), Answer(self.refuse_to_wait)
         self._answers[number] = answer
         getattr(self.link, question)(number, *details)
         return answer
@@ -82,7 +83,7 @@ class Conversation:
         that.
         """
         self.check()
-        number, answer = next(self._numbers), Future[Any]()
+        number, answer = next(self._numbers), Answer(self.refuse_to_wait)
         answer.add_done_callback(adopt)
         self._answers[number] = answer
         self.link.recall(number, names)
@@ -112,6 +113,14 @@ class Conversation:
             )
         if self.ended:
             raise EngineError(f"the connection to the engines has ended: {self._restart}")
+
+    def refuse_to_wait(self) -> None:
+        """Raise in the thread: what is waited for there would never come."""
+        if threading.get_ident() == self._thread.ident:
+            raise RuntimeError(
+                "a callback would wait for itself: it runs in the thread that completes results."
+                " Wait in another thread, which the callback starts"
+            )
 
     # What follows runs in the thread.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from parallel_python.client.asyncresult import AsyncResult
@@ -69,13 +69,19 @@ class AsyncMapResult(AsyncResult):
             return super().progress
         return sum(n for n, part in zip(self._lengths, self._parts, strict=True) if part.done)
 
-    def _iterate(self) -> Iterator[Any]:
-        for part in self._parts if self.ordered else self._as_they_come():
-            part.wait()
-            if part.error is not None and self._return_exceptions:
-                yield part.error
-            else:
-                yield from part.value()
+    def _comes_in_parts(self) -> bool:
+        from parallel_python.view.partition import RoundRobinMap
+
+        return not (self.ordered and isinstance(self._mapper, RoundRobinMap))
+
+    def _coming(self) -> Iterable[Part]:
+        return self._parts if self.ordered else self._as_they_come()
+
+    def _items(self, value: Any) -> Iterable[Any]:
+        from parallel_python.view.partition import is_array
+
+        several = isinstance(value, list | tuple | range) or (is_array(value) and value.ndim > 0)
+        return value if several else (value,)
 
     def _as_they_come(self) -> Iterator[Part]:
         done: queue.SimpleQueue[Part] = queue.SimpleQueue()

@@ -6,7 +6,7 @@ import builtins
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parallel_python.client.part import Part
 
@@ -17,11 +17,6 @@ class Timing:
     """What an `AsyncResult` says of its tasks' times; all of them in seconds."""
 
     _parts: list[Part]
-
-    if TYPE_CHECKING:
-
-        def done(self) -> bool:
-            """Tell whether all tasks are done."""
 
     @property
     def progress(self) -> int:
@@ -34,7 +29,7 @@ class Timing:
         if not self._parts:
             return 0.0
         began = min(part.task.submitted for part in self._parts)
-        if not self.done():
+        if not self._all_done():
             return time.time() - began
         return max(part.received for part in self._parts if part.received) - began
 
@@ -57,8 +52,12 @@ class Timing:
         self._must_be_done()
         return self.elapsed
 
+    def _all_done(self) -> bool:
+        """Tell whether all tasks are done: they go on where the result was cancelled."""
+        return all(part.done for part in self._parts)
+
     def _must_be_done(self) -> None:
-        if not self.done():
+        if not self._all_done():
             raise builtins.TimeoutError("result not ready")
 
     def timedelta(

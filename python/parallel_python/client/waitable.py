@@ -25,8 +25,13 @@ class Waitable(Future[Any]):
     _client: Client
     _fname: str
 
+    def _before_waiting(self) -> None:
+        """Raise where waiting would never end: in the thread that completes results."""
+        if not self.done():
+            self._client._conversation.refuse_to_wait()
+
     def wait(self, timeout: float | None = -1, return_when: str | None = None) -> Any:
-        """Wait until it is done.
+        """Wait until it is done, which it also is when it was cancelled.
 
         Returns
         -------
@@ -39,6 +44,8 @@ class Waitable(Future[Any]):
                 f"return_when must be ALL_COMPLETED, FIRST_COMPLETED or FIRST_EXCEPTION, not {return_when!r}"
             )
         limit = no_limit(timeout)
+        if limit != 0:
+            self._before_waiting()
         if return_when is not None:
             done, pending = concurrent.futures.wait(self.split(), limit, return_when)
             return done, pending
@@ -86,7 +93,7 @@ class Waitable(Future[Any]):
         return self.done()
 
     def successful(self) -> bool:
-        """Tell whether it is done without an exception.
+        """Tell whether it is done without an exception; one that was cancelled is not.
 
         Raises
         ------
@@ -95,7 +102,7 @@ class Waitable(Future[Any]):
         """
         if not self.done():
             raise RuntimeError("Cannot check successful() if not done.")
-        return self._error() is None
+        return not self.cancelled() and self._error() is None
 
     @property
     def sent(self) -> bool:
@@ -125,7 +132,7 @@ class Waitable(Future[Any]):
 
     if TYPE_CHECKING:
 
-        def split(self) -> list[AsyncResult]:
+        def split(self) -> tuple[AsyncResult, ...]:
             """Return one result for each task."""
 
         def _error(self) -> BaseException | None: ...

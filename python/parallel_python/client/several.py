@@ -1,0 +1,114 @@
+"""An `AsyncResult` as what it is made of: its items, its parts, and what comes one after the other.
+
+What iterating gives is what `get` gives: while tasks run, each one's as soon as it is there, and at the end
+all at once.
+"""
+
+from __future__ import annotations
+
+import builtins
+import concurrent.futures
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from parallel_python.client.part import Part
+
+if TYPE_CHECKING:
+    from parallel_python.client.asyncresult import AsyncResult
+    from parallel_python.client.client import Client
+
+
+class Several:
+    """A part of `parallel_python.client.asyncresult.AsyncResult`."""
+
+    _client: Client
+    _fname: str
+    _parts: list[Part]
+    _single_result: bool
+    _return_exceptions: bool
+    _split: tuple[AsyncResult, ...] | None
+
+    def split(self) -> tuple[AsyncResult, ...]:
+        """Return one `AsyncResult` for each task, the same ones each time."""
+        if len(self._parts) == 1:
+            return (self._whole(),)
+        if self._split is None:
+            from parallel_python.client.asyncresult import AsyncResult
+
+            self._split = tuple(
+                AsyncResult(
+                    self._client, part, self._fname, part.rank, return_exceptions=self._return_exceptions
+                )
+                for part in self._parts
+            )
+        return self._split
+
+    @classmethod
+    def join(cls, *results: AsyncResult) -> AsyncResult:
+        """Return one `AsyncResult` for the tasks of several; of one, that one.
+
+        Raises
+        ------
+        ValueError
+            When there is none.
+        """
+        if not results:
+            raise ValueError("join needs at least one AsyncResult")
+        first = results[0]
+        if len(results) == 1:
+            return first
+        from parallel_python.client.asyncresult import AsyncResult
+
+        parts = [part for result in results for part in result._parts]
+        targets = [part.rank for part in parts]
+        return AsyncResult(
+            first._client, parts, first._fname, targets, return_exceptions=first._return_exceptions
+        )
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._single_result:
+            raise TypeError("AsyncResults with a single result are not iterable.")
+        return self._iterate()
+
+    def _iterate(self) -> Iterator[Any]:
+        whole = self._whole()
+        if whole.done() or not self._comes_in_parts():
+            yield from whole.get()
+            return
+        whole._before_waiting()
+        for part in self._coming():
+            part.wait()
+            if whole.cancelled():
+                raise concurrent.futures.CancelledError
+            if part.error is None:
+                yield from self._items(part.value())
+            elif self._return_exceptions:
+                yield part.error
+            else:
+                raise whole._combined([part.error])
+
+    def _comes_in_parts(self) -> bool:
+        """Tell whether the value is what the tasks give, one after the other."""
+        return True
+
+    def _coming(self) -> Iterable[Part]:
+        """Return the tasks in the order in which they are waited for."""
+        return self._parts
+
+    def _items(self, value: Any) -> Iterable[Any]:
+        """Return what a task's value is in the whole one."""
+        return (value,)
+
+    def __getitem__(self, key: int | slice | str) -> Any:
+        whole = self._whole()
+        if isinstance(key, str):
+            return whole._known(key)
+        if not whole.done():
+            raise builtins.TimeoutError("Result not ready.")
+        return whole.get()[key]
+
+    def _whole(self) -> AsyncResult:
+        return self  # type: ignore[return-value]  # It is a part of this class alone.
