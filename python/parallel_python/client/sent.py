@@ -6,6 +6,8 @@ task with such arguments cannot be repeated.
 
 from __future__ import annotations
 
+import threading
+
 from parallel_python.client.clientlink import Submission
 
 #: How many submissions are kept at most, and how many bytes of them: as many as the kernel keeps records.
@@ -18,14 +20,16 @@ class Sent:
     def __init__(self) -> None:
         self._submissions: dict[str, Submission] = {}
         self._bytes = 0
+        self._changing = threading.Lock()
 
     def remember(self, submission: Submission) -> None:
         """Keep a submission, in place of the oldest ones if need be."""
-        self._submissions[submission[0]] = submission
-        self._bytes += _size(submission)
-        while len(self._submissions) > MOST or self._bytes > MOST_BYTES:
-            oldest = self._submissions.pop(next(iter(self._submissions)))
-            self._bytes -= _size(oldest)
+        with self._changing:
+            self._submissions[submission[0]] = submission
+            self._bytes += _size(submission)
+            while len(self._submissions) > MOST or self._bytes > MOST_BYTES:
+                oldest = self._submissions.pop(next(iter(self._submissions)))
+                self._bytes -= _size(oldest)
 
     def get(self, name: str) -> Submission | None:
         """Return a submission that is still kept."""

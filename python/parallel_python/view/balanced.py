@@ -185,19 +185,22 @@ class LoadBalancedView(View):
         f : callable
             The function.
         *sequences : iterable
-            Its arguments; they may be without end.
+            Its arguments; they may be without end. They are read in a thread of the map's own.
         ordered : bool
             Whether to keep their order, or give what is there first.
         max_outstanding : int or 'auto'
             How many calls to have under way; ``'auto'``: as many as there are engines; 0: no limit.
         return_exceptions : bool
             Whether a call that failed gives its exception in place of its value.
-        """
-        from parallel_python.view.lazymap import LazyMapIterator
 
-        assert len(sequences) > 0, "must have some sequences to map onto!"
-        limit = len(self) if max_outstanding == "auto" else int(max_outstanding)
-        return LazyMapIterator(self, __f, zip(*sequences, strict=False), ordered, limit, return_exceptions)
+        Returns
+        -------
+        LazyMapIterator
+            No more calls are begun when it is cancelled, or gone.
+        """
+        from parallel_python.view.lazymap import lazily
+
+        return lazily(self, __f, sequences, ordered, max_outstanding, return_exceptions)
 
     def register_joblib_backend(self, name: str = "ipyparallel", make_default: bool = False) -> None:
         """Make this view a backend of joblib."""

@@ -11,6 +11,7 @@ from parallel_python.client.asyncresult import AsyncResult
 
 if TYPE_CHECKING:
     from parallel_python.view.base import View
+    from parallel_python.view.feed import Feed
 
 
 class ViewExecutor(Executor):
@@ -25,7 +26,7 @@ class ViewExecutor(Executor):
     def __init__(self, view: View) -> None:
         self.view = view
         self._submitted: list[AsyncResult] = []
-        self._shut = False
+        self._feeds: list[Feed] = []
 
     @property
     def _max_workers(self) -> int:
@@ -33,30 +34,46 @@ class ViewExecutor(Executor):
 
     def submit(self, __f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> AsyncResult:
         """Have a call made, and return its result to come."""
-        if self._shut:
-            raise RuntimeError("cannot schedule new futures after shutdown")
-        result = self.view.apply_async(__f, *args, **kwargs)
-        self._submitted = (
-            [one for one in self._submitted if not one.done()]
-            if len(self._submitted) > 64
-            else self._submitted
-        )
+        return self._keep(self.view.apply_async(__f, *args, **kwargs))
+
+    def _keep(self, result: AsyncResult) -> AsyncResult:
+        """Have `shutdown` wait for a result."""
+        if len(self._submitted) > 64:
+            self._submitted = [one for one in self._submitted if not one.done()]
         self._submitted.append(result)
         return result
 
     def map(self, __f: Callable[..., Any], /, *sequences: Iterable[Any], **flags: Any) -> Iterator[Any]:  # type: ignore[override]
-        """Give the values of a map as they come; flags are those of ``view.imap``."""
+        """Give the values of a map as they come; flags are those of ``view.imap``.
+
+        All calls are made, also where nobody takes their values.
+        """
+        from parallel_python.view.balanced import LoadBalancedView
+        from parallel_python.view.lazymap import lazily
+
         if flags.pop("timeout", None) is not None:
             warnings.warn("timeout unsupported in ViewExecutor.map", stacklevel=2)
-        return self.view.imap(__f, *sequences, **flags)
+        if not isinstance(self.view, LoadBalancedView):
+            result = self.view.map_async(__f, *sequences, **flags)
+            # Nothing to map over is no result, but its value.
+            return iter(self._keep(result) if isinstance(result, AsyncResult) else result)
+        values = lazily(self.view, __f, sequences, **flags, whole=True)
+        self._feeds = [feed for feed in self._feeds if not feed.done]
+        self._feeds.append(values._feed)
+        return values
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Wait for what was submitted; the engines stay."""
-        self._shut = True
+        """Wait for what was submitted; the engines stay, and the executor can be used again."""
         pending = [result for result in self._submitted if not result.done()]
-        if cancel_futures and pending:
-            self.view.abort(pending, block=True)
+        if cancel_futures:
+            for feed in self._feeds:
+                feed.cancel()
+            if pending:
+                self.view.abort(pending, block=True)
         if wait:
+            for feed in self._feeds:
+                feed.wait()
             for result in pending:
                 result.wait()
         self._submitted.clear()
+        self._feeds.clear()

@@ -1,94 +1,74 @@
-"""`LazyMapIterator`: a map that reads its arguments only as values are taken."""
+"""`LazyMapIterator`: the values of a map that reads its arguments as engines get free."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from queue import SimpleQueue
+import weakref
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from parallel_python.client.asyncresult import AsyncResult
+from parallel_python.view.feed import Feed
 
 if TYPE_CHECKING:
     from parallel_python.view.balanced import LoadBalancedView
 
+#: How many values wait for who takes them before engines are given no more, for each call that may be under
+#: way: a map without end that nobody follows must not fill the memory.
+AHEAD = 32
+
 
 class LazyMapIterator:
-    """Gives the values of calls, of which at most `limit` are under way.
+    """Gives the values of calls that a feed begins.
 
     Parameters
     ----------
-    view : LoadBalancedView
-        What makes the calls.
-    function : callable
-        The function.
-    arguments : iterator of tuple
-        Its arguments, call by call.
-    ordered : bool
-        Whether values keep the order of the arguments.
-    limit : int
-        How many calls are under way at most; 0: no limit.
+    feed : Feed
+        The calls.
     return_exceptions : bool
         Whether a call that failed gives its exception.
+    whole : bool
+        Whether all calls are made, also when nobody takes their values any more.
     """
 
-    def __init__(
-        self,
-        view: LoadBalancedView,
-        function: Callable[..., Any],
-        arguments: Iterator[tuple[Any, ...]],
-        ordered: bool,
-        limit: int,
-        return_exceptions: bool,
-    ) -> None:
-        self._view = view
-        self._function = function
-        self._arguments = arguments
-        self._ordered = ordered
-        self._limit = limit
+    def __init__(self, feed: Feed, return_exceptions: bool, whole: bool) -> None:
+        self._feed = feed
         self._return_exceptions = return_exceptions
-        self._under_way: deque[AsyncResult] = deque()
-        self._done: SimpleQueue[AsyncResult] = SimpleQueue()
-        self._exhausted = False
-        self._fill()
+        feed.start()
+        if not whole:
+            weakref.finalize(self, feed.stop).atexit = False
 
     def __iter__(self) -> LazyMapIterator:
         return self
 
     def __next__(self) -> Any:
-        if not self._under_way:
+        result = self._feed.take()
+        if result is None:
             raise StopIteration
-        if self._ordered:
-            result = self._under_way.popleft()
-        else:
-            result = self._done.get()
-            self._under_way.remove(result)
         try:
-            value = result.get()
+            return result.result()
         except Exception as error:
-            if not self._return_exceptions:
-                self.cancel()
-                raise
-            value = error
-        self._fill()
-        return value
+            if self._return_exceptions:
+                return error
+            self.cancel()
+            raise
 
     def cancel(self) -> None:
         """Begin no more calls, and take back those that have not begun."""
-        self._exhausted = True
-        pending = [result for result in self._under_way if not result.done()]
-        self._under_way.clear()
-        if pending:
-            self._view.client.abort(pending, block=False)
+        self._feed.cancel()
 
-    def _fill(self) -> None:
-        while not self._exhausted and (not self._limit or len(self._under_way) < self._limit):
-            try:
-                arguments = next(self._arguments)
-            except StopIteration:
-                self._exhausted = True
-                return
-            result = self._view.apply_async(self._function, *arguments)
-            self._under_way.append(result)
-            if not self._ordered:
-                result.add_done_callback(self._done.put)  # type: ignore[arg-type]
+
+def lazily(
+    view: LoadBalancedView,
+    function: Callable[..., Any],
+    sequences: Sequence[Iterable[Any]],
+    ordered: bool = True,
+    max_outstanding: int | str = "auto",
+    return_exceptions: bool = False,
+    *,
+    whole: bool = False,
+) -> LazyMapIterator:
+    """Begin a lazy map, as ``LoadBalancedView.imap`` has it; `whole` as the iterator has it."""
+    assert len(sequences) > 0, "must have some sequences to map onto!"
+    limit = len(view) if max_outstanding == "auto" else int(max_outstanding)
+    arguments = zip(*sequences, strict=False)
+    feed = Feed(view, function, arguments, ordered, limit, 0 if whole else limit * AHEAD)
+    return LazyMapIterator(feed, return_exceptions, whole)
