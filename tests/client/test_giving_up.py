@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import parallel_python as ipp
 from parallel_python.client.client import Client
+from twin import Twin
 
-GATE = threading.Event()
 
-
-def wait_at_the_gate(value: Any = None) -> Any:
-    assert GATE.wait(30)
+def give(value: Any = None) -> Any:
     return value
 
 
@@ -32,20 +29,14 @@ class Unreadable:
         return refuse, ()
 
 
-@pytest.fixture(autouse=True)
-def gate() -> Iterator[threading.Event]:
-    GATE.clear()
-    yield GATE
-    GATE.set()
-
-
-def test_4_23_a_cancelled_result_has_no_value(rc: Client, gate: threading.Event) -> None:
-    result = rc[:].apply(wait_at_the_gate, 3)
+def test_4_23_a_cancelled_result_has_no_value(rc: Client, twin: Twin) -> None:
+    twin.hold(0, 1, 2, 3)
+    result = rc[:].apply(give, 3)
     assert not result.running() and result.cancel() and result.cancelled() and result.done()
-    gate.set()
+    twin.release()
     # The engines go on, and what they give is nobody's.
     assert rc[:].apply_sync(int) == [0] * 4
-    assert repr(result) == "<AsyncResult(wait_at_the_gate): cancelled>"
+    assert repr(result) == "<AsyncResult(give): cancelled>"
     assert not result.successful()
     values = (
         result.get,
@@ -62,35 +53,38 @@ def test_4_23_a_cancelled_result_has_no_value(rc: Client, gate: threading.Event)
         result.get(return_when=concurrent.futures.FIRST_EXCEPTION)
 
 
-def test_4_23_times_of_a_cancelled_result_are_those_of_its_tasks(rc: Client, gate: threading.Event) -> None:
-    result = rc[:].apply(wait_at_the_gate)
+def test_4_23_times_of_a_cancelled_result_are_those_of_its_tasks(rc: Client, twin: Twin) -> None:
+    twin.hold(0, 1, 2, 3)
+    result = rc[:].apply(give)
     result.cancel()
     assert result.elapsed > 0 and result.progress == 0
     with pytest.raises(TimeoutError, match="result not ready"):
         result.wall_time  # noqa: B018
-    gate.set()
+    twin.release()
     rc[:].apply_sync(int)
     assert result.wall_time == result.elapsed and result.progress == 4
 
 
-def test_4_23_a_cancelled_map(rc: Client, gate: threading.Event) -> None:
-    result = rc[:].map(wait_at_the_gate, range(8))
+def test_4_23_a_cancelled_map(rc: Client, twin: Twin) -> None:
+    twin.hold(0, 1, 2, 3)
+    result = rc[:].map(give, range(8))
     result.cancel()
-    gate.set()
+    twin.release()
     for value in (result.get, lambda: list(result)):
         with pytest.raises(concurrent.futures.CancelledError):
             value()
 
 
-def test_4_23_waiting_for_it_in_time_cancels_it(rc: Client, gate: threading.Event) -> None:
-    result = rc[0].apply(wait_at_the_gate)
+def test_4_23_waiting_for_it_in_time_cancels_it(rc: Client, twin: Twin) -> None:
+    twin.hold(0, 1, 2, 3)
+    result = rc[0].apply(give)
 
     async def waits() -> None:
         await asyncio.wait_for(result, 0.01)
 
     with pytest.raises(TimeoutError):
         asyncio.run(waits())
-    gate.set()
+    twin.release()
     with pytest.raises(concurrent.futures.CancelledError):
         result.get()
 
@@ -109,30 +103,32 @@ def test_4_23_awaiting_what_cannot_be_unpickled_raises(rc: Client, wrapped: bool
         result.get()
 
 
-def test_4_23_what_newer_pythons_copy_from_a_future(rc: Client, gate: threading.Event) -> None:
+def test_4_23_what_newer_pythons_copy_from_a_future(rc: Client, twin: Twin) -> None:
     """`asyncio` of CPython 3.14 takes a future's state, value and all, by this one call."""
-    result = rc[:].apply(wait_at_the_gate, 3)
+    twin.hold(0, 1, 2, 3)
+    result = rc[:].apply(give, 3)
     assert result._get_snapshot() == (False, False, None, None)
-    gate.set()
+    twin.release()
     result.wait()
     assert result._get_snapshot() == (True, False, [3] * 4, None)
     failed = rc[:].apply(refuse)
     failed.wait()
     done, cancelled, value, error = failed._get_snapshot()
     assert done and not cancelled and value is None and isinstance(error, ipp.CompositeError)
-    gate.clear()
-    given_up = rc[:].apply(wait_at_the_gate)
+    twin.hold(0, 1, 2, 3)
+    given_up = rc[:].apply(give)
     given_up.cancel()
     assert given_up._get_snapshot() == (True, True, None, None)
 
 
-def test_4_23_a_callback_that_waits_is_told_so(rc: Client, gate: threading.Event) -> None:
+def test_4_23_a_callback_that_waits_is_told_so(rc: Client, twin: Twin) -> None:
     """Callbacks run in the thread that completes results: a wait in it would be for ever."""
+    twin.hold(1)
     told: list[BaseException] = []
     called = threading.Event()
 
     def waits(done: Any) -> None:
-        pending = rc[1].apply(wait_at_the_gate)
+        pending = rc[1].apply(give)
         for wait in (
             pending.get,
             pending.wait,
@@ -151,5 +147,5 @@ def test_4_23_a_callback_that_waits_is_told_so(rc: Client, gate: threading.Event
 
     rc[0].apply(int).add_done_callback(waits)
     assert called.wait(30)
-    gate.set()
+    twin.release()
     assert len(told) == 5 and all("would wait for itself" in str(error) for error in told)

@@ -1,4 +1,4 @@
-"""Lazy maps and executors: what is under way, what comes next, who waits. Numbers are rows of the reference."""
+"""Lazy maps and executors: what is under way, what comes next. Numbers are rows of the reference."""
 
 from __future__ import annotations
 

@@ -31,6 +31,8 @@ class Twin:
         self.interrupted: list[str] = []
         self.forgotten: list[tuple[str, bool]] = []
         self.left: dict[str, int] = {}
+        #: How much each engine has to do.
+        self.load = [0] * engines
         #: An engine begins nothing while its event is not set.
         self.free = [threading.Event() for _ in range(engines)]
         self.release()
@@ -66,11 +68,12 @@ class Twin:
             ranks = placement if isinstance(placement, list) else [self._least(placement[1])]
             self.left[name] = len(ranks)
             for rank in ranks:
+                self.load[rank] += 1
                 self.queues[rank].put((name, work))
 
     def _least(self, targets: list[int] | None) -> int:
         ranks = range(len(self.queues)) if targets is None else targets
-        return min(ranks, key=lambda rank: self.queues[rank].qsize())
+        return min(ranks, key=lambda rank: self.load[rank])
 
     def abort(self, ask: int, names: list[str]) -> None:
         self.aborted.update(names)
@@ -98,6 +101,7 @@ class Twin:
                     self._run(name, rank, work)
                 except BaseException as error:
                     outcome = (type(error).__name__, str(error), traceback.format_exc().splitlines())
+            self.load[rank] -= 1
             self.tell("done", name, rank, outcome, 1, started, time.time())
             self.left[name] -= 1
             if not self.left[name]:
