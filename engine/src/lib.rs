@@ -21,6 +21,7 @@ mod farewell;
 mod ffi;
 mod group;
 mod local;
+mod maps;
 mod nudge;
 mod payload;
 mod sources;

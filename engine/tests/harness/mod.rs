@@ -239,7 +239,7 @@ impl Engines {
                 self.supervisors.insert(worker, stream);
             }
             Role::Worker(worker) => {
-                let files = ToLauncher::Remove(worker.files.clone());
+                let files = ToLauncher::Up(worker.files.clone());
                 if let Some(link) = &mut self.link {
                     frame::write(link, &files).unwrap();
                 }

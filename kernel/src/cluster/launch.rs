@@ -77,6 +77,23 @@ impl Cluster {
         }
     }
 
+    /// How many engines there are, or will be when they are up, if that is known.
+    #[must_use]
+    pub fn size(&self) -> Option<u32> {
+        match self.phase {
+            Phase::Up => u32::try_from(self.engines.len()).ok(),
+            Phase::Launching { size, .. } => size,
+            Phase::Off | Phase::Stopping { .. } | Phase::Failed { .. } => None,
+        }
+    }
+
+    /// Whether there are so many engines, or any number where none is named, or will be as soon as they are up.
+    #[must_use]
+    pub fn has(&self, count: Option<u32>) -> bool {
+        let begun = matches!(self.phase, Phase::Up | Phase::Launching { .. });
+        begun && (count.is_none() || count == self.size())
+    }
+
     /// Ends the engines.
     pub fn stop(&mut self, out: &mut Output) {
         match &mut self.phase {
@@ -149,7 +166,7 @@ impl Cluster {
         }
         if self.engines.len() == size as usize && self.gateway.is_some() {
             let files = self.engines.values().flat_map(|engine| engine.hello.files.clone()).collect();
-            out.effects.push(Effect::Launcher(ToLauncher::Remove(files)));
+            out.effects.push(Effect::Launcher(ToLauncher::Up(files)));
             self.phase = Phase::Up;
             out.notices.push(Notice::Phase);
         }

@@ -46,9 +46,12 @@ pub(super) struct Settings {
 /// The current set's launcher and links.
 #[derive(Debug, Default)]
 pub(super) struct Engines {
-    set: SetId,
+    /// The set that is launched or there.
+    set: Option<SetId>,
     links: HashMap<LinkId, Link>,
     launcher: Option<Link>,
+    /// What the launcher is to be told as soon as there is one.
+    untold: Vec<ToLauncher>,
     leftovers: Option<Arc<Leftovers>>,
     /// The runtime folder.
     runtime: PathBuf,
@@ -63,11 +66,16 @@ impl Engines {
         Self { bequest, ..Self::default() }
     }
 
+    /// Whether what comes from this set still concerns anybody.
+    pub(super) fn is_current(&self, set: SetId) -> bool {
+        self.set == Some(set)
+    }
+
     /// Does what the cluster wants done.
     pub(super) fn perform(&mut self, effect: Effect, settings: &Settings, inputs: &Sender<Input>) {
         match effect {
             Effect::Launch { set, size } => {
-                self.set = set;
+                self.set = Some(set);
                 let (settings, inputs) = (settings.clone(), inputs.clone());
                 tokio::spawn(async move {
                     if let Err(error) = launch(set, size, &settings, &inputs).await {
@@ -80,11 +88,12 @@ impl Engines {
             Effect::Worker(link, message) => self.send(link, &message),
             Effect::Supervisor(link, message) => self.send(link, &message),
             Effect::Launcher(message) => {
-                if let (ToLauncher::Remove(paths), Some(leftovers)) = (&message, &self.leftovers) {
+                if let (ToLauncher::Up(paths), Some(leftovers)) = (&message, &self.leftovers) {
                     leftovers.name(paths);
                 }
-                if let Some(launcher) = &self.launcher {
-                    launcher.send(&message);
+                match &self.launcher {
+                    Some(launcher) => launcher.send(&message),
+                    None => self.untold.push(message),
                 }
             }
             Effect::Logs { set, ranks } => {
@@ -100,15 +109,16 @@ impl Engines {
 
     /// A connection of set `set` has said who it is.
     pub(super) fn linked(&mut self, set: SetId, id: LinkId, link: Link) {
-        if set == self.set {
+        if self.is_current(set) {
             self.links.insert(id, link);
         }
     }
 
     /// Set `set` has a launcher and a socket.
     pub(super) fn launched(&mut self, set: SetId, launched: Launched) {
-        if set == self.set {
+        if self.is_current(set) {
             launched.launcher.send(&ToLauncher::Inherit(self.bequest.clone()));
+            self.untold.drain(..).for_each(|message| launched.launcher.send(&message));
             self.launcher = Some(launched.launcher);
             self.leftovers = Some(launched.leftovers);
             self.runtime = launched.runtime;
@@ -126,7 +136,9 @@ impl Engines {
 
     /// Closes every connection; for the launcher that means: end what is left.
     fn release(&mut self) {
+        self.set = None;
         self.links.clear();
+        self.untold.clear();
         self.launcher = None;
         self.leftovers = None;
         self.tasks.drain(..).for_each(|task| task.abort());
@@ -295,14 +307,17 @@ async fn converse(
     drop(inputs.send(Input::engines(set, Event::Hello { link, hello })).await);
     let read = match role {
         Role::Supervisor { .. } => {
-            pass_on::<FromSupervisor>(&mut reader, set, &inputs, None, Event::Supervisor).await
+            let paced = |_: &FromSupervisor| None;
+            pass_on(&mut reader, set, &inputs, paced, Event::Supervisor).await
         }
-        // Output comes this way.
+        // Output comes this way; and that way, when this one is closed.
         Role::Gateway => {
-            pass_on::<FromGateway<'static>>(&mut reader, set, &inputs, Some(&backlog), Event::Gateway).await
+            let paced = |_: &FromGateway<'static>| Some(&*backlog);
+            pass_on(&mut reader, set, &inputs, paced, Event::Gateway).await
         }
         Role::Worker(_) => {
-            pass_on::<FromWorker>(&mut reader, set, &inputs, None, |said| Event::Worker { link, said }).await
+            let paced = |said: &FromWorker| matches!(said, FromWorker::Report(_)).then_some(&*backlog);
+            pass_on(&mut reader, set, &inputs, paced, |said| Event::Worker { link, said }).await
         }
     };
     if let Err(error) = read {
@@ -311,15 +326,16 @@ async fn converse(
     drop(inputs.send(Input::engines(set, Event::Closed { link })).await);
 }
 
-async fn pass_on<T: serde::de::DeserializeOwned>(
+/// Passes on what a process says; what is `paced` waits for room among what waits for the clients.
+async fn pass_on<'a, T: serde::de::DeserializeOwned>(
     reader: &mut Reader,
     set: SetId,
     inputs: &Sender<Input>,
-    backlog: Option<&Backlog>,
+    paced: impl Fn(&T) -> Option<&'a Backlog>,
     event: impl Fn(T) -> Event,
 ) -> anyhow::Result<()> {
     while let Some(said) = reader.next().await? {
-        if let Some(backlog) = backlog {
+        if let Some(backlog) = paced(&said) {
             backlog.room().await;
         }
         if inputs.send(Input::engines(set, event(said))).await.is_err() {

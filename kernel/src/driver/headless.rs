@@ -94,6 +94,7 @@ pub(crate) async fn serve(plan: Plan, mut said: impl FnMut(&Phase, usize)) -> an
                 connected.left(client);
                 hub.on(Event::Left(client), now)
             }
+            Some(Input::Event(session::Event::Engines { set, .. })) if !engines.is_current(set) => Vec::new(),
             Some(Input::Event(session::Event::Engines { set, mut event })) => {
                 let released = files.adopt_event(&mut event);
                 let mut effects = hub.on(Event::Engines(set, event), now);

@@ -142,6 +142,8 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
         };
         let now = Instant::now();
         effects = match input {
+            // Its memory files are nobody's any more, and close with whoever sent them.
+            Some(Input::Event(Event::Engines { set, .. })) if !machine.engines.is_current(set) => Vec::new(),
             Some(Input::Event(mut event)) => {
                 let released = machine.files.adopt_from(&mut event);
                 let mut effects = session.on(event, now);
