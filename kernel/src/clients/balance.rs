@@ -199,12 +199,13 @@ impl Balance {
         let mut recalled = Vec::new();
         for seat in seats {
             let Some(load) = self.loads.get_mut(&seat.rank) else { continue };
-            let foreign = seat.queued > load.tasks.len();
+            let (foreign, stuck) = (seat.queued > load.tasks.len(), load.is_stuck(now));
             for task in load.superfluous(foreign, wanted, now) {
-                // What may run nowhere else stays.
+                // What may run nowhere else stays, and what may wait a little here or there.
                 let balanced = self.there.get(&task).and_then(|(ticket, _)| self.tasks.get(ticket));
                 let elsewhere = |task: &Balanced| {
-                    seats.iter().any(|other| other.rank != seat.rank && task.may_run(other.rank))
+                    let others = seats.iter().filter(|other| other.rank != seat.rank);
+                    others.filter(|other| stuck || other.queued == 0).any(|other| task.may_run(other.rank))
                 };
                 if balanced.is_some_and(elsewhere) {
                     load.recalled.insert(task);

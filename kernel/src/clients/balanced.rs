@@ -11,7 +11,7 @@ use fabric::message::report::{Event, Outcome};
 use fabric::message::task::TaskId;
 
 use super::balance::{Balanced, Fate, Seat, Ticket};
-use super::files::files_of_work;
+use super::files::{files_of_event, files_of_work};
 use super::flying::Flying;
 use super::{Clients, Core};
 use crate::cluster::{Notice, Phase, listed};
@@ -124,7 +124,9 @@ impl Clients {
         let told = match notice {
             Notice::Report { rank, event, .. } => {
                 let flying = self.flying.get_mut(&task);
-                let Some(event) = flying.and_then(|flying| flying.unspoiled(rank, event)) else { return };
+                let files = files_of_event(&event);
+                let unspoiled = flying.and_then(|flying| flying.unspoiled(rank, event));
+                let Some(event) = unspoiled else { return self.close(files) };
                 Told::Report { name, rank, event }
             }
             Notice::Lost { rank, why, lives, .. } => Told::Lost { name, rank, why, lives },

@@ -10,6 +10,7 @@ use fabric::message::report::{Event, Outcome, Raised};
 use fabric::message::task::{TaskId, Work};
 
 use super::Clients;
+use super::files::files_of_event;
 use super::results::New;
 use crate::cluster::Notice;
 
@@ -43,7 +44,8 @@ impl Clients {
         let name = flying.name.clone();
         let told = match notice {
             Notice::Report { rank, event, .. } => {
-                let Some(event) = flying.unspoiled(rank, event) else { return };
+                let files = files_of_event(&event);
+                let Some(event) = flying.unspoiled(rank, event) else { return self.close(files) };
                 Told::Report { name, rank, event }
             }
             Notice::Lost { rank, why, lives, .. } => Told::Lost { name, rank, why, lives },

@@ -44,6 +44,7 @@ use serde_json::Value;
 
 use crate::cluster::{self, Cluster, Notice, Phase};
 use balance::{Balance, Ticket};
+use files::files_of_event;
 use flying::Flying;
 use questions::Questions;
 use results::Store;
@@ -210,7 +211,13 @@ impl Clients {
             Notice::Report { task, .. } | Notice::Lost { task, .. } | Notice::Over { task } => {
                 let task = *task;
                 match self.flying.get(&task) {
-                    None => Some(notice),
+                    None => {
+                        // A value of a task that was given up: nobody waits for it.
+                        if let Notice::Report { event, .. } = &notice {
+                            self.close(files_of_event(event));
+                        }
+                        Some(notice)
+                    }
                     Some(flying) if flying.cell => {
                         self.remember(&notice);
                         Some(notice)

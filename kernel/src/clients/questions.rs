@@ -81,13 +81,12 @@ impl Clients {
         count: Option<u32>,
         core: &mut Core<'_>,
     ) {
-        let there = u32::try_from(core.cluster.engines().count()).ok().filter(|there| *there > 0);
-        match (action, core.cluster.phase()) {
-            (EnginesAction::Start, Phase::Up) if count.is_none() || count == there => {}
-            (EnginesAction::Start, Phase::Launching { size, .. }) if count.is_none() || count == *size => {}
-            (EnginesAction::Start, _) => core.cluster.start(count, core.now, core.out),
-            (EnginesAction::Restart, _) => core.cluster.start(count.or(there), core.now, core.out),
-            (EnginesAction::Stop, _) => core.cluster.stop(core.out),
+        let cluster = &mut *core.cluster;
+        match action {
+            EnginesAction::Start if cluster.has(count) => {}
+            EnginesAction::Start => cluster.start(count, core.now, core.out),
+            EnginesAction::Restart => cluster.start(count.or(cluster.size()), core.now, core.out),
+            EnginesAction::Stop => cluster.stop(core.out),
         }
         self.questions.waiting.push(Question { client, ask, matter: Matter::Engines(action) });
         self.answer_engines(core.cluster);

@@ -114,7 +114,7 @@ impl Load {
         PATIENCE.max(Duration::try_from_secs_f64(USUAL * self.usual.unwrap_or_default()).unwrap_or(PATIENCE))
     }
 
-    fn is_stuck(&self, now: Instant) -> bool {
+    pub(super) fn is_stuck(&self, now: Instant) -> bool {
         !self.tasks.is_empty() && self.progress + self.patience() <= now
     }
 
