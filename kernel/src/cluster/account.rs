@@ -1,4 +1,4 @@
-//! What became of tasks and reports that were on their way over rank 0 when it died.
+//! What became of tasks and reports that were on their way over rank 0 when it died, or left MPI.
 //!
 //! **Invariant**: once nothing more can come from the gateway, each living engine says once which tasks it has; what
 //! it neither has nor has reported is lost, and is said to be.
@@ -19,10 +19,12 @@ pub(super) struct Account {
 }
 
 impl Cluster {
-    /// Asks for account if rank 0 is dead and all that it passed on has been read.
+    /// Asks for account if rank 0 passes nothing on any more, and all that it passed on has been read.
     pub(super) fn ask_for_account(&mut self, out: &mut Output) {
-        let dead = self.engines.get(&0).is_some_and(|engine| matches!(engine.state, State::Dead { .. }));
-        if !dead || self.gateway.is_some() || self.account.begun {
+        // How it ends is known in a moment.
+        let vanished =
+            self.engines.get(&0).is_none_or(|engine| matches!(engine.state, State::Vanished { .. }));
+        if vanished || !self.phase.is_up() || self.gateway.is_some() || self.account.begun {
             return;
         }
         let waiting = self.engines.values().filter(|engine| engine.lives()).map(Engine::rank).collect();
@@ -44,7 +46,7 @@ impl Cluster {
             .collect();
         for task in lost {
             let what = if task <= status.ended { "what it reported" } else { "the task" };
-            let why = format!("engine {rank} lives, but {what} was lost on the way when engine 0 died");
+            let why = format!("engine {rank} lives, but {what} was lost on the way over engine 0");
             out.notices.push(Notice::Lost { task, rank, why, lives: true });
             if let Some(engine) = self.engines.get_mut(&rank) {
                 engine.tasks.retain(|given| *given != task);

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use fabric::message::Rank;
-use fabric::message::lifeline::{Ending, Status, WorkerHello};
+use fabric::message::lifeline::{Ending, Status, ToWorker, WorkerHello};
 use fabric::message::task::TaskId;
 
-use super::{Cluster, LinkId, Notice, Output};
+use super::{Cluster, Effect, LinkId, Notice, Output};
 
 /// A worker whose connection closed is dead after this time even if its supervisor says nothing.
 const VANISHED: Duration = Duration::from_millis(500);
@@ -94,13 +94,24 @@ impl Engine {
 }
 
 impl Cluster {
-    pub(super) fn closed(&mut self, link: LinkId, now: Instant) {
+    pub(super) fn closed(&mut self, link: LinkId, now: Instant, out: &mut Output) {
         if self.gateway == Some(link) {
             self.gateway = None;
+            self.lose_gateway(out);
         }
         self.supervisors.retain(|_, supervisor| *supervisor != link);
         if let Some(engine) = self.engines.values_mut().find(|engine| engine.link == link && engine.lives()) {
             engine.state = State::Vanished { since: now };
+        }
+    }
+
+    /// Rank 0 passes nothing on any more: it dies, or it lives and has left MPI in the middle of a call. What the
+    /// others report comes by their lifelines from here on.
+    fn lose_gateway(&self, out: &mut Output) {
+        let living = self.engines.values().filter(|engine| engine.lives() && engine.rank() != 0);
+        let lost = |engine: &Engine| Effect::Worker(engine.link, ToWorker::Lost { ranks: vec![0] });
+        if self.phase.is_up() {
+            out.effects.extend(living.map(lost));
         }
     }
 

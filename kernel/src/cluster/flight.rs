@@ -63,7 +63,7 @@ impl Cluster {
     /// (MPI 4.1 §2.8: a failed process leaves MPI in an undefined state).
     ///
     /// # Errors
-    /// A sentence for the user when the task cannot be encoded.
+    /// A sentence for the user when there are no engines, or the task cannot be encoded.
     pub fn submit(
         &mut self,
         targets: &[Rank],
@@ -72,6 +72,9 @@ impl Cluster {
         now: Instant,
         out: &mut Output,
     ) -> Result<TaskId, String> {
+        if !self.phase.is_up() {
+            return Err("the engines are not up".to_owned());
+        }
         let id = self.last_task + 1;
         let count = u32::try_from(targets.len()).map_err(|_| "too many targets".to_owned())?;
         let together = matches!(work, Work::Execute { .. });

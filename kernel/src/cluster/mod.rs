@@ -249,7 +249,7 @@ impl Cluster {
                 }
             }
             Event::Closed { link } => {
-                self.closed(link, now);
+                self.closed(link, now, out);
                 self.ask_for_account(out);
             }
             Event::Adopted { holder, descriptors } => {

@@ -39,13 +39,18 @@ pub(super) enum Local {
 impl Local {
     /// The error that answers a request which the local process cannot take.
     pub(super) fn refusal(&self) -> Option<Value> {
-        let reason = match self {
-            Local::Up { .. } => return None,
-            Local::Unfit { reason } => reason.as_str(),
-            Local::Starting => "the notebook's Python is being started; please run this again",
-            Local::Ended => "the kernel is shutting down",
-        };
+        let reason = self.unfit()?;
         Some(error_content("LocalProcessError", reason, &[format!("LocalProcessError: {reason}")]))
+    }
+
+    /// Why it cannot take a request, if it cannot.
+    pub(super) fn unfit(&self) -> Option<&str> {
+        match self {
+            Local::Up { .. } => None,
+            Local::Unfit { reason } => Some(reason),
+            Local::Starting => Some("the notebook's Python is being started; please run this again"),
+            Local::Ended => Some("the kernel is shutting down"),
+        }
     }
 }
 

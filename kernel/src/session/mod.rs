@@ -287,14 +287,20 @@ impl Session {
         self.background.retain(|task| !task.is_over_in_background());
     }
 
-    /// Lets every run go as far as it can; true when one ended.
+    /// Lets every run go as far as it can; true when one can go on, or has ended.
     fn advance_runs(&mut self, now: Instant) -> bool {
         let mut moved = false;
         for mut run in std::mem::take(&mut self.runs) {
             match run.advance(&mut self.desk, now) {
                 Progress::Waiting => self.runs.push(run),
                 Progress::Local(code) => {
-                    self.relay_part(&run, &code);
+                    match self.local.unfit() {
+                        None => self.relay_part(&run, &code),
+                        Some(reason) => {
+                            run.local_died(reason);
+                            moved = true;
+                        }
+                    }
                     self.runs.push(run);
                 }
                 Progress::Finished => {

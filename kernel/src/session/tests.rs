@@ -167,6 +167,10 @@ impl Play {
     }
 }
 
+fn lines(of: &[&str]) -> Vec<String> {
+    of.iter().map(|line| (*line).to_owned()).collect()
+}
+
 fn text(json: &str) -> Json {
     Json::from(json.as_bytes().to_vec())
 }
@@ -565,4 +569,36 @@ fn what_the_user_says_about_engines_comes_before_their_own_start() {
         play.wait(Duration::from_secs(10));
         assert_eq!(play.launches(), launches, "{cell}");
     }
+}
+
+#[test]
+fn what_a_person_says_of_engines_that_start_or_could_not_is_answered() {
+    let mut play = Play::fresh();
+    play.cell("%px 1");
+    play.request(Channel::Control, "interrupt_request", json!({}));
+    play.said();
+    // They start; that is what was wanted.
+    play.cell("%engines start");
+    assert_eq!((play.said(), play.launches()), (lines(&["busy", "input 2 %engines start"]), 1));
+    play.request(Channel::Control, "interrupt_request", json!({}));
+    let said = play.said();
+    assert!(said.iter().any(|one| one.starts_with("error KeyboardInterrupt")), "{said:?}");
+    play.cell("%engines start");
+    play.engines_up(1, 2);
+    let said = play.said();
+    assert_eq!(said[said.len() - 2..], ["execute_reply ok", "idle"], "{said:?}");
+    play.on(Event::Engines { set: 1, event: cluster::Event::LauncherGone });
+    play.cell("%engines stop");
+    let said = play.said();
+    assert_eq!(said[said.len() - 2..], ["execute_reply ok", "idle"], "they are gone: {said:?}");
+}
+
+#[test]
+fn a_part_of_a_cell_that_the_notebooks_python_cannot_run_ends_the_cell() {
+    let mut play = Play::fresh();
+    play.on(Event::Local(FromLocal::Unfit { reason: "ipykernel is missing".to_owned() }));
+    play.cell("x = 1\n%autopx\ny = 2");
+    let said = play.said();
+    assert!(said.iter().any(|one| one.contains("ipykernel is missing")), "{said:?}");
+    assert_eq!(said.last().map(String::as_str), Some("idle"), "{said:?}");
 }

@@ -8,7 +8,7 @@ use fabric::message::task::Work;
 use magics::{Display, EnginesAction, Step, Targets};
 use serde_json::json;
 
-use super::{Active, Given, Origin, Run, STATUS};
+use super::{Active, Given, Origin, Run, STATUS, Then};
 use crate::cluster::{Engine, Phase, listed};
 use crate::session::eager::Eager;
 use crate::session::failure::Failure;
@@ -51,7 +51,7 @@ impl Run {
                 if matches!(phase, Phase::Off) {
                     desk.cluster(|cluster, out| cluster.start(None, now, out));
                 }
-                self.active = Active::Engines { since: now, told: false, px: Some(plan) };
+                self.active = Active::Engines { since: now, told: false, then: Then::Run(plan) };
             }
         }
     }
@@ -112,16 +112,17 @@ impl Run {
                 return;
             }
             EnginesAction::Start { count } => {
-                if let Phase::Up | Phase::Launching { .. } = desk.cluster.phase() {
-                    let there = desk.cluster.engines().count();
-                    if count.is_none_or(|count| count as usize == there) {
+                let there = desk.cluster.engines().count();
+                match desk.cluster.phase() {
+                    Phase::Up if desk.cluster.has(count) => {
                         let text = format!(
                             "The engines run already ({there}); `%engines restart` gives fresh ones.\n"
                         );
                         return desk.stream("stdout", &text, &self.parent());
                     }
+                    _ if desk.cluster.has(count) => {}
+                    _ => desk.cluster(|cluster, out| cluster.start(count, now, out)),
                 }
-                desk.cluster(|cluster, out| cluster.start(count, now, out));
             }
             EnginesAction::Interrupt { ref targets } => {
                 let ids: Vec<Rank> = desk.cluster.engines().map(Engine::rank).collect();
@@ -132,13 +133,16 @@ impl Run {
                     Err(wrong) => self.failure = Some(Failure::Usage(wrong.to_string())),
                 };
             }
-            EnginesAction::Stop => desk.cluster(|cluster, out| cluster.stop(out)),
+            EnginesAction::Stop => {
+                desk.cluster(|cluster, out| cluster.stop(out));
+                self.active = Active::Engines { since: now, told: false, then: Then::Ended };
+                return;
+            }
             EnginesAction::Restart { count } => {
-                let there = u32::try_from(desk.cluster.engines().count()).ok().filter(|there| *there > 0);
-                desk.cluster(|cluster, out| cluster.start(count.or(there), now, out));
+                desk.cluster(|cluster, out| cluster.start(count.or(cluster.size()), now, out));
             }
         }
-        self.active = Active::Engines { since: now, told: false, px: None };
+        self.active = Active::Engines { since: now, told: false, then: Then::Started };
     }
 
     /// The plan meets the engines that live, and the task goes out.

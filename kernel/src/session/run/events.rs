@@ -45,7 +45,7 @@ impl Run {
     pub(in crate::session) fn interrupt(&mut self, desk: &mut Desk, now: Instant) {
         match &mut self.active {
             Active::Task(task) => task.interrupt(desk, now),
-            Active::Engines { px: Some(_), .. } => {
+            Active::Engines { .. } => {
                 self.active = Active::Nothing;
                 self.failure = Some(Failure::Interrupted("while it waited for the engines".to_owned()));
             }
@@ -54,7 +54,7 @@ impl Run {
                 self.active = Active::Nothing;
                 self.failure = Some(Failure::Interrupted(NO_WAIT.to_owned()));
             }
-            Active::Nothing | Active::Engines { .. } | Active::Table { .. } | Active::Local => {}
+            Active::Nothing | Active::Table { .. } | Active::Local => {}
         }
     }
 

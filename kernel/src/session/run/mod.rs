@@ -66,8 +66,8 @@ pub(in crate::session) enum Progress {
 enum Active {
     /// Nothing: the next step can begin.
     Nothing,
-    /// Engines are being started or ended; `px` is what is to be run when they are up.
-    Engines { since: Instant, told: bool, px: Option<Plan> },
+    /// Engines are being started or ended.
+    Engines { since: Instant, told: bool, then: Then },
     /// The engines run a task.
     Task(Box<TaskRun>),
     /// A result that is to be shown is not there yet.
@@ -80,6 +80,16 @@ enum Active {
     Search(Search),
     /// The local process runs a part of the cell.
     Local,
+}
+
+/// What is waited for when engines are being started or ended.
+enum Then {
+    /// This can be run.
+    Run(Plan),
+    /// They are up.
+    Started,
+    /// They are gone.
+    Ended,
 }
 
 /// One run.
@@ -207,25 +217,26 @@ impl Run {
         loop {
             match std::mem::replace(&mut self.active, Active::Nothing) {
                 Active::Nothing => {}
-                Active::Engines { since, told, px } => match desk.cluster.phase() {
+                Active::Engines { since, told, then } => match desk.cluster.phase() {
                     Phase::Launching { .. } | Phase::Stopping { .. } => {
-                        self.active = Active::Engines { since, told, px };
+                        self.active = Active::Engines { since, told, then };
                         return Progress::Waiting;
                     }
                     // Who is dead, and of what, is known in a moment.
                     Phase::Up if desk.cluster.is_uncertain() => {
-                        self.active = Active::Engines { since, told, px };
+                        self.active = Active::Engines { since, told, then };
                         return Progress::Waiting;
                     }
-                    Phase::Failed { reason } => self.failure = Some(Failure::engines(reason.clone())),
-                    Phase::Off if px.is_some() => {
-                        self.failure = Some(Failure::engines(NO_ENGINES.to_owned()))
-                    }
-                    Phase::Off | Phase::Up => {
-                        if let Some(px) = px {
-                            self.fan_out(px, desk, now);
+                    phase => match (then, phase) {
+                        (Then::Ended, _) | (Then::Started, Phase::Off | Phase::Up) => {}
+                        (_, Phase::Failed { reason }) => {
+                            self.failure = Some(Failure::engines(reason.clone()));
                         }
-                    }
+                        (Then::Run(px), Phase::Up) => self.fan_out(px, desk, now),
+                        (Then::Run(_), _) | (Then::Started, _) => {
+                            self.failure = Some(Failure::engines(NO_ENGINES.to_owned()));
+                        }
+                    },
                 },
                 Active::Task(task) if !task.is_over() => {
                     self.active = Active::Task(task);
