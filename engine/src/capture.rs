@@ -115,9 +115,18 @@ impl<T: Clone + PartialEq + Send + 'static> Capture<T> {
         self.add(Some(tag), name, text);
     }
 
-    /// As [`Capture::write_as`], if that takes no waiting; says whether it did. A caller who holds the GIL
+    /// As [`Capture::write`], if that takes no waiting; says whether it did. A caller who holds the GIL
     /// may keep it for this, and so the pieces of one `print` stay together when threads print at once.
+    pub(crate) fn try_write(&self, name: StreamName, text: &str) -> bool {
+        self.try_add(None, name, text)
+    }
+
+    /// As [`Capture::try_write`], under a tag of its own.
     pub(crate) fn try_write_as(&self, tag: &T, name: StreamName, text: &str) -> bool {
+        self.try_add(Some(tag), name, text)
+    }
+
+    fn try_add(&self, tag: Option<&T>, name: StreamName, text: &str) -> bool {
         if self.is_fork() {
             return false;
         }
@@ -131,7 +140,8 @@ impl<T: Clone + PartialEq + Send + 'static> Capture<T> {
             return false;
         }
         let timed = buffer.since.is_some();
-        buffer.push(tag.clone(), name, text);
+        let tag = tag.unwrap_or(&buffer.tag).clone();
+        buffer.push(tag, name, text);
         drop(buffer);
         if !timed {
             self.wake();

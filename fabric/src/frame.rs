@@ -23,7 +23,16 @@ pub enum FrameError {
     /// The length prefix is beyond [`MAX_FRAME`].
     #[error("a frame of {length} bytes: the limit is {MAX_FRAME}, so the peer does not speak this protocol")]
     TooLong {
-        /// The length that was announced or that encoding produced, in bytes.
+        /// The length that was announced, in bytes.
+        length: usize,
+    },
+    /// A message is too large to be sent.
+    #[error(
+        "a message of {length} bytes cannot be sent, the limit is {MAX_FRAME}: large data travels beside messages \
+         if it is pickled with out-of-band buffers (protocol 5), as arrays are"
+    )]
+    TooLarge {
+        /// The length that encoding produced, in bytes.
         length: usize,
     },
     /// The bytes are not an encoding of the expected type.
@@ -42,14 +51,14 @@ pub enum FrameError {
 /// Encodes `value` as one frame, length included.
 ///
 /// # Errors
-/// [`FrameError::TooLong`] when the encoding exceeds [`MAX_FRAME`].
+/// [`FrameError::TooLarge`] when the encoding exceeds [`MAX_FRAME`].
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, FrameError> {
     let mut frame = postcard::to_extend(value, vec![0; LENGTH])
         .map_err(|reason| FrameError::Malformed { length: 0, reason })?;
     let length = frame.len() - LENGTH;
     match u32::try_from(length) {
         Ok(prefix) if length <= MAX_FRAME => frame[..LENGTH].copy_from_slice(&prefix.to_le_bytes()),
-        _ => return Err(FrameError::TooLong { length }),
+        _ => return Err(FrameError::TooLarge { length }),
     }
     Ok(frame)
 }

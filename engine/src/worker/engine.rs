@@ -24,10 +24,10 @@ use pyo3::types::{PyBytes, PyList, PyTuple};
 use super::link::Link;
 use super::queue::{Queue, Turn};
 use super::stack::Stack;
-use super::{host, interrupted, lifeline, world};
+use super::{interrupted, lifeline, world};
 use crate::capture::Capture;
 use crate::farewell::FAREWELL;
-use crate::{ffi, payload, threads};
+use crate::{ffi, maps, payload, threads};
 
 /// What a call returned, or what it raised.
 type Outcomes<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
@@ -128,7 +128,7 @@ impl Engine {
             executable,
             mpi: self.library.clone(),
             door: self.door,
-            files: host::shared_memory(),
+            files: maps::shared_memory("self").into_iter().collect(),
         };
         let role = Role::Worker(hello);
         let hello = Hello { build: BUILD.to_owned(), pid: std::process::id(), role };
@@ -187,14 +187,16 @@ impl Engine {
     }
 
     /// Adds text that Python wrote to `"stdout"` or `"stderr"`.
-    fn write(&self, name: &str, text: &str) -> PyResult<()> {
+    fn write(&self, py: Python<'_>, name: &str, text: &str) -> PyResult<()> {
         let name = match name {
             "stdout" => StreamName::Stdout,
             "stderr" => StreamName::Stderr,
             other => return Err(PyValueError::new_err(format!("no stream `{other}`"))),
         };
         match self.capture.get() {
-            Some(capture) => capture.write(name, text),
+            // The kernel may have to be waited for.
+            Some(capture) if !capture.try_write(name, text) => py.detach(|| capture.write(name, text)),
+            Some(_) => {}
             None => std::io::stderr().write_all(text.as_bytes())?,
         }
         Ok(())
@@ -241,7 +243,7 @@ impl Engine {
         let payload = self.hand_over(py, pickle, buffers)?;
         self.end();
         let done = Event::Done { outcome: Outcome::Ok, count, started, completed };
-        self.report_all(py, vec![Event::Value { payload }, done])
+        self.report_payload(py, vec![Event::Value { payload }, done])
     }
 
     /// Reports what the task shows of its state while it runs; as `returned`.
@@ -252,7 +254,7 @@ impl Engine {
         buffers: Vec<Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let payload = self.hand_over(py, pickle, buffers)?;
-        self.report(py, Event::Data { payload })
+        self.report_payload(py, vec![Event::Data { payload }])
     }
 
     /// Reports a payload of the cell's reply.
@@ -438,6 +440,13 @@ impl Engine {
     /// Reports an event of the task that runs, or that ran last, after what was written before it.
     fn report(&self, py: Python<'_>, event: Event) -> PyResult<()> {
         self.report_all(py, vec![event])
+    }
+
+    /// As [`Engine::report_all`]; what cannot be sent is closed here.
+    fn report_payload(&self, py: Python<'_>, events: Vec<Event>) -> PyResult<()> {
+        let payloads = events.iter().filter_map(Event::payload);
+        let files: Vec<u32> = payloads.flat_map(Payload::shared).map(|shared| shared.descriptor).collect();
+        self.report_all(py, events).inspect_err(|_| self.link.release(&files))
     }
 
     fn report_all(&self, py: Python<'_>, events: Vec<Event>) -> PyResult<()> {

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, PoisonError};
 
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
 use super::Ended;
 use crate::frame::Frames;
@@ -51,6 +51,12 @@ impl Gateway {
             Ok(_) | Err(Errno::AGAIN) => Ok(()),
             Err(error) => Err(Ended::Gateway(error.to_string())),
         }
+    }
+
+    /// Nothing is passed on any more: the kernel learns it, though this process lives.
+    pub(super) fn hang_up(&self) {
+        // A kernel that has gone need not be told.
+        let _ = shutdown(&self.socket, Shutdown::Both);
     }
 
     /// The next order of the kernel.

@@ -222,6 +222,11 @@ impl Link {
         Ok(())
     }
 
+    /// Those who have died.
+    pub(super) fn lost(&self) -> impl Iterator<Item = Rank> {
+        self.lost.iter().copied()
+    }
+
     /// Whether, and how soon, MPI has to be moved along though no packet is announced.
     pub(super) fn look(&self) -> Option<Look> {
         if self.pending > 0 {

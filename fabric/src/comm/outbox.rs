@@ -9,11 +9,14 @@ use std::sync::{Arc, PoisonError};
 
 use super::Shared;
 use super::cargo::{Cargo, Position, is_large};
-use crate::frame;
+use crate::frame::{self, FrameError, MAX_FRAME};
 use crate::message::Rank;
 use crate::message::report::{Event, Report};
 use crate::message::task::{FromGateway, Packet, TaskId};
 use crate::transport::FabricError;
+
+/// What a frame may hold beside a packet's reports, in bytes.
+const ENVELOPE: usize = 64;
 
 /// Makes reports. Clones make them for the same rank.
 #[derive(Debug, Clone)]
@@ -118,6 +121,10 @@ impl Outbox {
 
     fn post(&self, packet: &Packet<'_>) -> Result<(), FabricError> {
         let bytes = frame::pack(packet)?;
+        // Rank 0 passes it on in a frame, with a few words of its own.
+        if bytes.len() > MAX_FRAME - ENVELOPE {
+            return Err(FrameError::TooLarge { length: bytes.len() }.into());
+        }
         self.shared.link_with_room()?.report(&bytes)
     }
 }

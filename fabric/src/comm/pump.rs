@@ -96,6 +96,9 @@ impl Pump {
         }
         // To the others an end of the doorbell is the end of the process, which may have more to do.
         mem::forget(self.bell);
+        if let (Ended::Fabric(_), Some(gateway)) = (&ended, &self.shared.gateway) {
+            gateway.hang_up();
+        }
         // Set before the inbox closes, so that who sees it closed can read why.
         self.shared.end(ended);
     }
@@ -122,6 +125,8 @@ impl Pump {
             return Err(Ended::Stopped);
         }
         link.ring_owed().map_err(broken)?;
+        // What they have announced will not come.
+        link.lost().for_each(|rank| self.heard.forget(rank));
         let limit = self.patience(&link);
         link.looking = limit.is_some();
         // The pipes stay open while they are waited for: duplicates, made only when rings are owed.

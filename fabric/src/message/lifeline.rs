@@ -113,9 +113,9 @@ pub enum ToWorker {
     Stack,
     /// Run a task that cannot be fanned out over MPI (rescue mode).
     Task(Task),
-    /// These ranks have died: send them nothing over MPI and wait for none of them.
+    /// These ranks have died, or have left MPI for good: send them nothing over MPI and wait for none of them.
     Lost {
-        /// The dead ranks.
+        /// Those ranks.
         ranks: Vec<Rank>,
     },
     /// Take back what has not begun of these.

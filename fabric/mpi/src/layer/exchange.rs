@@ -82,22 +82,32 @@ fn exchange(
                 _ => code,
             }
         };
+        if code != SUCCESS && sent == 0 {
+            return leave_sending(copy, &mut sending, code);
+        }
         if code != SUCCESS || (sent != 0 && arrived != 0) {
             give_back(copy.unwrap_or_default());
             return code;
         }
         let Some(stop) = vigil.pause(sent != 0 || copy.is_some()) else { continue };
-        if arrived == 0
-            && let Some(code) = cancel(&mut receiving, status, stop)
-            && (sent != 0 || code != SUCCESS)
-        {
-            return code;
-        }
-        if sent == 0 {
-            mem::forget(copy);
-        }
-        return stop.raise(comm);
+        let ended = (arrived == 0).then(|| cancel(&mut receiving, status, stop)).flatten();
+        let code = match ended.filter(|code| sent != 0 || *code != SUCCESS) {
+            Some(code) => code,
+            None => stop.raise(comm),
+        };
+        return if sent == 0 { leave_sending(copy, &mut sending, code) } else { code };
     }
+}
+
+/// The call ends with `code` while MPI may still read what is sent: the copy of it stays for good, the caller's own
+/// memory until it has been read.
+fn leave_sending(copy: Option<Vec<u8>>, sending: &mut ffi::MPI_Request, code: c_int) -> c_int {
+    if copy.is_none() {
+        // SAFETY: an active request.
+        unsafe { ffi::PMPI_Wait(sending, ffi::RSMPI_STATUS_IGNORE) };
+    }
+    mem::forget(copy);
+    code
 }
 
 /// MPI 4.1, 3.10 and 19.2.
