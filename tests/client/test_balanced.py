@@ -170,6 +170,25 @@ def test_3_41_and_50_joblib(nb: Notebook) -> None:
         with joblib.parallel_backend('ipyparallel'):
             more = joblib.Parallel(n_jobs=2)(joblib.delayed(lambda x: x + 1)(i) for i in range(4))
         assert more == [1, 2, 3, 4]
+        # Which engines do something is written down: each waits until another has come.
+        import os, tempfile
+        folder = tempfile.mkdtemp()
+        def meet(n, folder=folder):
+            import os
+            open(f'{folder}/{os.getpid()}', 'w').close()
+            while len(os.listdir(folder)) < 2: pass
+            return n
+        here = os.getpid()
+        assert joblib.Parallel(backend='mine')(joblib.delayed(meet)(n) for n in range(4)) == [0, 1, 2, 3]
+        assert str(here) not in os.listdir(folder) and len(os.listdir(folder)) >= 2
+        assert len(os.listdir(folder)) <= 4
+        lview.register_joblib_backend('preferred', make_default=True)
+        try:
+            pids = joblib.Parallel()(joblib.delayed(os.getpid)() for _ in range(20))
+        finally:
+            from joblib.parallel import register_parallel_backend, BACKENDS
+            register_parallel_backend('loky', BACKENDS['loky'], make_default=True)
+        assert here not in pids and set(pids) <= set(rc[:].apply_sync(os.getpid))
         """,
     )
 

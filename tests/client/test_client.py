@@ -169,7 +169,18 @@ def test_2_24_results_again(nb: Notebook) -> None:
         ar = dview.apply(lambda: mpi_rank); ar.get()
         assert rc.get_result(ar.msg_ids).get() == [0, 1, 2, 3]
         assert rc.get_result(ar.msg_ids[2]).get() == 2 and rc.get_result(-1).get() == 3
-        assert rc.get_result(ar).get() == [0, 1, 2, 3] and rc.get_result(ar, block=True) == [0, 1, 2, 3]
+        assert rc.get_result(ar).get() == [0, 1, 2, 3]
+        found = rc.get_result(ar, block=True)
+        assert found.done() and found.get() == [0, 1, 2, 3] and len(found.metadata) == 4
+        view = rc[:]
+        view.block = True
+        view.apply(int)
+        assert view.get_result(-1).metadata.status == 'ok'
+        rc.block = True
+        try:
+            assert rc.get_result(-1).done()
+        finally:
+            rc.block = False
         """,
     )
 

@@ -175,6 +175,9 @@ def test_2_26_resubmit(nb: Notebook) -> None:
         again = rc.resubmit(ar)
         assert isinstance(again, ipp.AsyncHubResult) and again.get() == [2] * 4
         assert not set(again.msg_ids) & set(ar.msg_ids)
+        waited = rc.resubmit(ar, block=True)
+        assert waited.done() and waited.get() == [3] * 4
+        rc[:].execute('times = 2', block=True)
         raises(KeyError, 'nothing', rc.resubmit, ['nothing'])
         # Placement is as it was, and what is large enough to be shared is not kept.
         view = rc.load_balanced_view([2])

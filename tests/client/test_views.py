@@ -104,6 +104,19 @@ def test_3_06_wait(nb: Notebook) -> None:
         assert view.wait() is True and ar.done() and view.outstanding == set()
         assert view.wait(ar) is True and rc.wait([ar]) is True and rc.wait() is True
         assert view.history == ar.msg_ids
+        import os, tempfile
+        gate = os.path.join(tempfile.mkdtemp(), 'gate'); os.mkfifo(gate)
+        held = view.client[1].apply_async(lambda path: open(path).read(), gate)
+        behind = view.apply_async(int)
+        assert view.wait(timeout=0.1) is False and rc.wait(behind.msg_ids, timeout=0.1) is False
+        open(gate, 'w').close(); held.get()
+        assert view.wait() is True
+        lview = rc.load_balanced_view()
+        lview.map_sync(lambda x: x, range(1100))
+        assert lview.wait() is True and rc.wait(lview.history[0]) is True, 'the kernel remembers 1024'
+        rc.purge_everything()
+        assert lview.wait() is True and view.wait() is True
+        raises(KeyError, 'no task', rc.wait, 'never-was')
         """,
     )
 
@@ -254,6 +267,10 @@ def test_3_20_and_21_scatter_and_gather(nb: Notebook) -> None:
         assert dview.gather('s', block=True) == list(range(6))
         assert dview.gather('s', block=True).get() == list(range(6))
         assert repr(dview.gather('s', block=True)) == repr(list(range(6)))
+        dview.execute("name = f'n{mpi_rank}'; raw = b'x'", block=True)
+        assert dview.gather('name', block=True) == ['n0', 'n1', 'n2', 'n3']
+        assert dview.gather('raw', block=True) == [b'x'] * 4 and dview.gather('name').get()[3] == 'n3'
+        assert dview.parallel(block=True)(lambda part: f'{len(part)}')(range(6)) == ['2', '2', '1', '1']
         result = dview.gather('s')
         assert isinstance(result, ipp.AsyncMapResult) and result.get() == list(range(6))
         dview.scatter('f', list(range(4)), flatten=True, block=True)

@@ -337,9 +337,12 @@ impl Link {
         }
         match answer? {
             Answer::Done => ("done",).into_pyobject(py),
-            Answer::Failed(raised) => {
-                let tuple = ("failed", raised.ename, raised.evalue, raised.traceback);
-                tuple.into_pyobject(py)
+            Answer::Failed { shown, each } => {
+                let each: Vec<_> = each
+                    .into_iter()
+                    .map(|(rank, raised)| (rank, raised.ename, raised.evalue, raised.traceback))
+                    .collect();
+                ("failed", shown.ename, shown.evalue, shown.traceback, each).into_pyobject(py)
             }
             Answer::Usage(text) => ("usage", text).into_pyobject(py),
             Answer::Interrupted => ("interrupted",).into_pyobject(py),

@@ -64,7 +64,8 @@ fn a_remote_error_is_shown_as_it_was_made() {
             evalue: "one or more exceptions".to_owned(),
             traceback: vec!["[0:execute]".to_owned(), "ZeroDivisionError: division by zero".to_owned()],
         };
-        let (_, outcome) = answered(&mut local, "%px 1/0", Answer::Failed(raised.clone()));
+        let (_, outcome) =
+            answered(&mut local, "%px 1/0", Answer::Failed { shown: raised.clone(), each: Vec::new() });
         let expected = json!({
             "ename": "CompositeError",
             "evalue": "one or more exceptions",
@@ -74,7 +75,7 @@ fn a_remote_error_is_shown_as_it_was_made() {
         assert_eq!(outcome.reply["ename"], "CompositeError");
         assert!(local.failed);
         let code = "try:\n    %px 1/0\nexcept Exception as e:\n    print(type(e).__name__, e)";
-        let (_, outcome) = answered(&mut local, code, Answer::Failed(raised));
+        let (_, outcome) = answered(&mut local, code, Answer::Failed { shown: raised, each: Vec::new() });
         assert_eq!(outcome.text, ["stdout:CompositeError one or more exceptions\n"]);
     });
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::{Ask, Told};
 use super::report::{Raised, StreamName};
-use super::{Buffer, Json};
+use super::{Buffer, Json, Rank};
 
 /// A Jupyter message without its signature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -132,7 +132,12 @@ pub enum Answer {
     /// It is done and everything it had to show has been shown.
     Done,
     /// It failed, and so must the code that called it.
-    Failed(Raised),
+    Failed {
+        /// As it is shown.
+        shown: Raised,
+        /// What each engine raised, for code that looks into it.
+        each: Vec<(Rank, Raised)>,
+    },
     /// The words after the magic do not make sense: `UsageError`.
     Usage(String),
     /// The user interrupted it.

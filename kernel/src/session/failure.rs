@@ -26,7 +26,12 @@ pub(super) enum Failure {
     /// The words after a magic make no sense.
     Usage(String),
     /// Code raised, or engines are not there.
-    Raised(Raised),
+    Raised {
+        /// As it is shown.
+        shown: Raised,
+        /// What each engine raised.
+        each: Vec<(Rank, Raised)>,
+    },
     /// The user ended it before it had begun.
     Interrupted(String),
     /// The local process raised, and has shown it.
@@ -37,7 +42,19 @@ impl Failure {
     /// There are no engines to run it, or they are lost.
     pub(super) fn engines(reason: String) -> Self {
         let traceback = vec![format!("\x1b[0;31mEngineError\x1b[0m: {reason}")];
-        Failure::Raised(Raised { ename: "EngineError".to_owned(), evalue: reason, traceback })
+        Failure::shown_as(Raised { ename: "EngineError".to_owned(), evalue: reason, traceback })
+    }
+
+    fn shown_as(shown: Raised) -> Self {
+        Failure::Raised { shown, each: Vec::new() }
+    }
+
+    /// The same, with what each engine raised.
+    pub(super) fn with_each(mut self, engines: Vec<(Rank, Raised)>) -> Self {
+        if let Failure::Raised { each, .. } = &mut self {
+            *each = engines;
+        }
+        self
     }
 
     /// How a task ended whose engines raised or were lost; `None` when it ended well.
@@ -71,7 +88,7 @@ impl Failure {
             ([(_, raised)], None) if single => (raised.ename.clone(), raised.evalue.clone()),
             _ => ("CompositeError".to_owned(), composite(&raised)),
         };
-        Some(Failure::Raised(Raised { ename, evalue, traceback }))
+        Some(Failure::shown_as(Raised { ename, evalue, traceback }))
     }
 
     /// The same, every engine's error by itself, as ipyparallel's `CompositeError` shows them.
@@ -87,9 +104,8 @@ impl Failure {
         }
         let failure = Failure::of_task(raised, lost, false, single)?;
         Some(match failure {
-            Failure::Raised(mut merged) if !traceback.is_empty() => {
-                merged.traceback = traceback;
-                Failure::Raised(merged)
+            Failure::Raised { shown, .. } if !traceback.is_empty() => {
+                Failure::shown_as(Raised { traceback, ..shown })
             }
             other => other,
         })
@@ -103,7 +119,7 @@ impl Failure {
         let others = raised.into_iter().filter(|(_, raised)| raised.ename != "KeyboardInterrupt").collect();
         traceback.extend(group(&others).iter().flat_map(|(ranks, raised)| show(ranks, raised)));
         traceback.extend(sentences(&lost).into_iter().map(str::to_owned));
-        Failure::Raised(Raised { ename: "TimeoutError".to_owned(), evalue, traceback })
+        Failure::shown_as(Raised { ename: "TimeoutError".to_owned(), evalue, traceback })
     }
 
     /// The content of the `error` message that shows it, unless it has been shown.
@@ -113,7 +129,9 @@ impl Failure {
             Failure::Usage(text) => {
                 Some(error_content("UsageError", text, &[format!("\x1b[0;31mUsageError\x1b[0m: {text}")]))
             }
-            Failure::Raised(raised) => Some(error_content(&raised.ename, &raised.evalue, &raised.traceback)),
+            Failure::Raised { shown, .. } => {
+                Some(error_content(&shown.ename, &shown.evalue, &shown.traceback))
+            }
             Failure::Interrupted(when) => {
                 let line = format!("\x1b[0;31mKeyboardInterrupt\x1b[0m: {when}");
                 Some(error_content("KeyboardInterrupt", when, &[line]))
@@ -129,12 +147,23 @@ impl Failure {
     pub(super) fn into_answer(self) -> Answer {
         match self {
             Failure::Usage(text) => Answer::Usage(text),
-            Failure::Raised(raised) if raised.ename == "KeyboardInterrupt" => Answer::Interrupted,
-            Failure::Raised(raised) => Answer::Failed(raised),
+            Failure::Raised { shown, .. } if shown.ename == "KeyboardInterrupt" => Answer::Interrupted,
+            Failure::Raised { shown, each } => Answer::Failed { shown, each },
             Failure::Interrupted(_) => Answer::Interrupted,
             Failure::Local => Answer::Done,
         }
     }
+}
+
+/// What each engine raised, the lost ones among them.
+pub(super) fn each(raised: &BTreeMap<Rank, Raised>, lost: &[Lost]) -> Vec<(Rank, Raised)> {
+    let gone = lost.iter().map(|lost| {
+        let ename = if lost.lives { "KeyboardInterrupt" } else { "EngineError" };
+        (lost.rank, Raised { ename: ename.to_owned(), evalue: lost.why.clone(), traceback: Vec::new() })
+    });
+    let mut each: Vec<_> = raised.iter().map(|(rank, raised)| (*rank, raised.clone())).chain(gone).collect();
+    each.sort_by_key(|(rank, _)| *rank);
+    each
 }
 
 /// The same exception of several ranks once, in the order of its first rank.
@@ -207,7 +236,7 @@ mod tests {
         single: bool,
     ) -> Option<Raised> {
         match Failure::of_task(raised, lost, interrupted, single)? {
-            Failure::Raised(raised) => Some(raised),
+            Failure::Raised { shown, .. } => Some(shown),
             _ => panic!("a task fails by raising"),
         }
     }

@@ -16,6 +16,7 @@ class Patience:
     """A part of `parallel_python.client.client.Client`."""
 
     _conversation: Conversation
+    _history: list[str]
     _outstanding: set[str]
     cluster: Any
 
@@ -50,8 +51,13 @@ class Patience:
             jobs = sorted(self._outstanding)
         if isinstance(jobs, int | str | Future):
             jobs = [jobs]
+        jobs = [self._history[job] if isinstance(job, int) else job for job in jobs]
+        # What this client has seen end needs no waiting for; the kernel may have forgotten it.
+        mine = set(self._history) if any(isinstance(job, str) for job in jobs) else set()
         return [
-            job if isinstance(job, Future) else self.get_result(job, block=False, owner=False) for job in jobs
+            job if isinstance(job, Future) else self.get_result(job, block=False, owner=False)
+            for job in jobs
+            if isinstance(job, Future) or job in self._outstanding or job not in mine
         ]
 
     def wait_for_engines(

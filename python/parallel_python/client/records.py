@@ -40,9 +40,14 @@ class Records:
         indices_or_msg_ids : int, str, AsyncResult, or list of them, optional
             Numbers in the history, or ids; None: the last one.
         block : bool, optional
-            Whether to wait, and return the value.
+            Whether to wait until they are done.
         owner : bool
             Whether this client forgets the values when the result has them.
+
+        Returns
+        -------
+        AsyncResult
+            Also where it blocks.
 
         Raises
         ------
@@ -58,7 +63,9 @@ class Records:
         kind = AsyncResult if known else AsyncHubResult
         fname = wanted._fname if isinstance(wanted, AsyncResult) else "get_result"
         result = kind(self, children[0] if single and len(children) == 1 else children, fname, owner=owner)  # type: ignore[arg-type]
-        return result.get() if (self.block if block is None else block) else result
+        if self.block if block is None else block:
+            result.wait()
+        return result
 
     def _ids_of(self, one: Any) -> Sequence[str]:
         if isinstance(one, int):
@@ -166,7 +173,12 @@ class Records:
         metadata : optional
             Accepted: placement is as it was.
         block : bool, optional
-            Whether to wait, and return the values.
+            Whether to wait until they are done.
+
+        Returns
+        -------
+        AsyncHubResult
+            Also where it blocks.
 
         Raises
         ------
@@ -184,7 +196,9 @@ class Records:
         parts = self._submit(tasks, submissions)
         children: Any = parts[0] if single and len(parts) == 1 else parts
         result = AsyncHubResult(self, children, "resubmit", owner=True)  # type: ignore[arg-type]
-        return result.get() if (self.block if block is None else block) else result
+        if self.block if block is None else block:
+            result.wait()
+        return result
 
     def _again(self, name: str) -> tuple[Task, Submission]:
         sent = self._conversation.sent.get(name)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -32,16 +31,6 @@ Spec = tuple[str, bool, bool, bool, str]
 
 # All that follows is code for the engines: `{x}` and `$x` in it are the user's.
 TAKEN_AS_TYPED = {"px"}
-
-
-class RemoteError(Exception):
-    """An exception that was raised on engines; its traceback is the one made there."""
-
-    remote_traceback: list[str]
-
-    def _render_traceback_(self) -> list[str]:
-        """Return the traceback that IPython shows instead of this process's."""
-        return self.remote_traceback
 
 
 class LocalRunError(Exception):
@@ -95,10 +84,9 @@ class ParallelMagics:
             sys.stdout.flush()
             how, *details = link.resume(details[0])
         if how == "failed":
-            ename, evalue, traceback = details
-            error = _remote_class(ename)(evalue)
-            error.remote_traceback = traceback
-            raise error
+            from .failures import failure
+
+            raise failure(*details)
         if how == "usage":
             raise UsageError(details[0])
         if how == "interrupted":
@@ -231,9 +219,3 @@ def _as_typed(targets: Any) -> str:
     if isinstance(targets, str) or hasattr(targets, "__index__"):
         return str(targets)
     return str([int(target) for target in targets])
-
-
-@lru_cache(maxsize=256)
-def _remote_class(ename: str) -> type[RemoteError]:
-    """Return a class with the name of the remote one, so that it is shown as that."""
-    return type(ename, (RemoteError,), {"__module__": __name__})

@@ -156,7 +156,7 @@ class View:
 
     def wait(self, jobs: Any = None, timeout: float = -1) -> bool:
         """Wait for tasks; by default for all of this view's."""
-        return self.client.wait(list(self.history) if jobs is None else jobs, timeout)
+        return self.client.wait(sorted(self.outstanding) if jobs is None else jobs, timeout)
 
     def spin(self) -> None:
         """Do nothing: results come by themselves."""
@@ -176,7 +176,7 @@ class View:
             wanted = self.history[wanted]
         elif isinstance(wanted, list | tuple):
             wanted = [self.history[one] if isinstance(one, int) else one for one in wanted]
-        return self.client.get_result(wanted, self.block if block is None else block, owner)
+        return self.client.get_result(wanted, block, owner)
 
     def queue_status(self, targets: Any = None, verbose: bool = False) -> Any:
         """As `Client.queue_status`, of this view's engines."""

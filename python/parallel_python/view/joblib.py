@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from parallel_python.cluster.cluster import Cluster
     from parallel_python.view.balanced import LoadBalancedView
 
 
@@ -16,6 +17,8 @@ def _make_backend() -> type:
     class IPythonParallelBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
         """Runs joblib's batches as load-balanced tasks."""
 
+        #: Where nothing is said, all engines work: who names this backend means them.
+        default_n_jobs = -1
         supports_sharedmem = False
         supports_timeout = True
         uses_threads = False
@@ -26,18 +29,16 @@ def _make_backend() -> type:
 
         @property
         def view(self) -> LoadBalancedView:
-            """The view; without one, all engines."""
+            """The view; without one, all engines, which are started where there are none."""
             if self._view is None:
-                from parallel_python.client.client import Client
-
-                self._view = Client().load_balanced_view()
+                self._view = _all_engines()
             return self._view
 
-        def effective_n_jobs(self, n_jobs: int) -> int:
+        def effective_n_jobs(self, n_jobs: int | None) -> int:
             """Return how many tasks run at once: as many as there are engines, at most."""
             engines = len(self.view)
             if n_jobs is None:
-                return 1
+                return engines
             if n_jobs == 0:
                 raise ValueError("n_jobs == 0 in Parallel has no meaning")
             return max(1, engines + 1 + n_jobs) if n_jobs < 0 else min(n_jobs, engines)
@@ -61,6 +62,31 @@ def _make_backend() -> type:
             self.view.abort(block=True)
 
     return IPythonParallelBackend
+
+
+#: The engines that were started because there were none: they stay for the next call, and end with this process.
+_started: list[Cluster] = []
+
+
+def _all_engines() -> LoadBalancedView:
+    """Return a view of the engines that there are, or of such that are started."""
+    from parallel_python.client.client import Client
+    from parallel_python.client.connecting import has_own_engines
+    from parallel_python.client.registry import entries
+
+    if has_own_engines():
+        return Client().load_balanced_view()
+    from parallel_python.cluster.cluster import Cluster
+    from parallel_python.cluster.twins import run
+
+    if any(engines.running for cluster in _started for engines in cluster.engines.values()):
+        client: Client = run(_started[0].connect_client())
+    elif entries():
+        client = Client()
+    else:
+        _started[:] = [Cluster()]
+        client = run(_started[0].start_and_connect())
+    return client.load_balanced_view()
 
 
 class _Batch:

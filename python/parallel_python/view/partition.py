@@ -20,9 +20,12 @@ def is_frame(value: object) -> bool:
     return pandas is not None and isinstance(value, pandas.DataFrame | pandas.Series)
 
 
-def mappable(value: object) -> bool:
-    """Tell whether a value can be divided and joined."""
-    return isinstance(value, list | tuple | range | str | bytes) or is_array(value) or is_frame(value)
+def joinable(value: object) -> bool:
+    """Tell whether a value is a part of a sequence.
+
+    Texts and frames are values of their own: who gathers each engine's name or table wants them side by side.
+    """
+    return isinstance(value, list | tuple | range) or is_array(value)
 
 
 def divisible(value: Iterable[Any]) -> Any:
@@ -65,16 +68,11 @@ class Map:
         return [self.getPartition(seq, p, n) for p in range(n)]
 
     def join(self, parts: Sequence[Any]) -> Any:
-        """Return the sequence that was divided."""
-        if not parts or not all(mappable(part) for part in parts):
+        """Return the sequence that was divided: lists, tuples, ranges and arrays; of others, the list of parts."""
+        if not parts or not all(joinable(part) for part in parts):
             return list(parts)
-        first = parts[0]
         if any(is_array(part) for part in parts):
             return self._join_arrays([part for part in parts if is_array(part) or len(part)])
-        if is_frame(first):
-            return self._join_frames(parts)
-        if isinstance(first, str | bytes) and all(type(part) is type(first) for part in parts):
-            return type(first)().join(parts)
         items = self._order(parts)
         return tuple(items) if all(isinstance(part, tuple) for part in parts) else list(items)
 
@@ -90,11 +88,6 @@ class Map:
             numpy.concatenate(parts) if all(part.ndim for part in map(numpy.asarray, parts)) else list(parts)
         )
 
-    def _join_frames(self, parts: Sequence[Any]) -> Any:
-        import pandas
-
-        return pandas.concat(parts)
-
 
 class RoundRobinMap(Map):
     """Item `i` goes to engine ``i % p``, like cards that are dealt."""
@@ -107,19 +100,6 @@ class RoundRobinMap(Map):
         longest = max(map(len, parts))
         return (part[turn] for turn in range(longest) for part in parts if turn < len(part))
 
-    def join(self, parts: Sequence[Any]) -> Any:
-        """Return the sequence that was dealt out."""
-        if (
-            parts
-            and isinstance(parts[0], str | bytes)
-            and all(type(part) is type(parts[0]) for part in parts)
-        ):
-            one = [[part[i : i + 1] for i in range(len(part))] for part in parts]
-            return type(parts[0])().join(self._order(one))
-        return super().join(parts)
-
-    joinPartitions = join
-
     def _join_arrays(self, parts: Sequence[Any]) -> Any:
         import numpy
 
@@ -129,13 +109,6 @@ class RoundRobinMap(Map):
         for p, part in enumerate(parts):
             joined[p :: len(parts)] = part
         return joined
-
-    def _join_frames(self, parts: Sequence[Any]) -> Any:
-        import pandas
-
-        order = list(self._order([[(p, row) for row in range(len(part))] for p, part in enumerate(parts)]))
-        starts = [sum(map(len, parts[:p])) for p in range(len(parts))]
-        return pandas.concat(parts).iloc[[starts[p] + row for p, row in order]]
 
 
 #: By the names that ``scatter`` and ``gather`` know.

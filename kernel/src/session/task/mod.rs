@@ -13,7 +13,7 @@ use magics::Signal;
 use serde_json::Value;
 
 use super::Desk;
-use super::failure::{Failure, Lost};
+use super::failure::{self, Failure, Lost};
 use super::hints::{COLLAPSE, Hint};
 use super::missing::Missing;
 use super::plan::Plan;
@@ -362,11 +362,13 @@ impl TaskRun {
 
     pub(in crate::session) fn failure(&mut self) -> Option<Failure> {
         let (raised, lost) = (std::mem::take(&mut self.raised), std::mem::take(&mut self.lost));
-        match self.watch.verdict() {
+        let each = failure::each(&raised, &lost);
+        let failure = match self.watch.verdict() {
             Some(verdict) => Some(Failure::timeout(verdict, raised, lost)),
             None if self.detailed => Failure::in_detail(raised, lost, self.single),
             None => Failure::of_task(raised, lost, self.interrupted, self.single),
-        }
+        };
+        failure.map(|failure| failure.with_each(each))
     }
 
     /// Whether a task has ended whose cell did not wait; what it gave is in its record.

@@ -1,0 +1,44 @@
+"""joblib in a plain Python that nobody has started engines for. Rows 3.41 and 3.50 of the reference."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from notebook import wait_until_gone
+
+
+def test_3_50_a_script_without_engines_gets_some(tmp_path: Path) -> None:
+    pytest.importorskip("joblib")
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    code = """
+import os, joblib, ipyparallel as ipp
+ipp.register_joblib_backend()
+with joblib.parallel_backend('ipyparallel'):
+    squares = joblib.Parallel()(joblib.delayed(lambda x: x * x)(n) for n in range(10))
+    pids = joblib.Parallel()(joblib.delayed(os.getpid)() for _ in range(10))
+assert squares == [n * n for n in range(10)] and os.getpid() not in pids
+[pid] = joblib.Parallel(backend='ipyparallel')(joblib.delayed(os.getpid)() for _ in range(1))
+assert pid != os.getpid()
+from parallel_python.client import registry
+print([entry.pid for entry in registry.entries()])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**environment, "XDG_RUNTIME_DIR": str(runtime), "PARALLEL_PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    started = json.loads(done.stdout.splitlines()[-1])
+    assert len(started) == 1 and not wait_until_gone(set(started), 20), "they end with the script"
+    left = [path for path in runtime.rglob("*") if path.name != "parallel-python"]
+    assert not left, "files are left"
