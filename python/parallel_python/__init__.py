@@ -72,10 +72,18 @@ _NAMES = {
     "Cluster": "cluster.cluster",
     "ClusterManager": "cluster.manager",
     "bind_kernel": "engine.binding",
+    "ALL_COMPLETED": "client.waitable",
+    "FIRST_COMPLETED": "client.waitable",
+    "FIRST_EXCEPTION": "client.waitable",
 }
 
 #: Modules under the names that ipyparallel has for them.
-_MODULES = {"error": "client.errors", "datapub": "engine.datapub", "joblib": "view.joblib"}
+_MODULES = {
+    "error": "client.errors",
+    "datapub": "engine.datapub",
+    "joblib": "view.joblib",
+    "util": "client.util",
+}
 
 __all__ = [*_NAMES, "__version__", "version_info"]
 

@@ -11,9 +11,12 @@ that the process `holder` has open as `descriptor`.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
+import resource
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 #: ``(holder's process id, its descriptor, offset, length)``
 Shared = tuple[int, int, int, int]
@@ -24,6 +27,15 @@ LARGE = 64_000_000
 
 #: Linux writes at most this much at once.
 _MOST_AT_ONCE = 1 << 30
+
+#: As many files as a process may have mappings, usually; the kernel allows itself as many.
+_ENOUGH = 65_536
+
+#: So many descriptors are never taken.
+_LEFT_TO_OTHERS = 64
+
+#: So many bytes may travel in a message where there are no more files.
+_MOST_IN_A_MESSAGE = 64 << 20
 
 
 class OutOfMemory(MemoryError):
@@ -41,8 +53,9 @@ class SharedFile:
 
     def __init__(self, buffers: Sequence[memoryview]) -> None:
         self.blobs: list[Shared] = []
-        self.descriptor = os.memfd_create("parallel-python", os.MFD_CLOEXEC)
+        self.descriptor = -1
         total = sum(buffer.nbytes for buffer in buffers)
+        self.descriptor = _new_file(total)
         if total > LARGE and total > (free := _free()):
             self.close()
             raise OutOfMemory(
@@ -71,6 +84,61 @@ class SharedFile:
 
     def __del__(self) -> None:
         self.close()
+
+
+class SharedFiles:
+    """What a task of several shares: a file of its own, and one that the others share too.
+
+    Parameters
+    ----------
+    own, common : SharedFile or None
+        The files. The common one is closed when the last task has let go of it.
+    """
+
+    def __init__(self, own: SharedFile | None, common: SharedFile | None) -> None:
+        self._own, self._common = own, common
+
+    def close(self) -> None:
+        """Let go of both."""
+        if self._own is not None:
+            self._own.close()
+        self._own = self._common = None
+
+
+class TooManyFiles(OSError):
+    """There are as many files open as this process may have; the text says how many."""
+
+
+def allow_many_files() -> None:
+    """Allow this process as many files as the system lets it have, up to as many as it may have mappings.
+
+    Large values are memory files, and the usual 1,024 are fewer than the tasks of a map.
+    """
+    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _ENOUGH if most == resource.RLIM_INFINITY else min(most, _ENOUGH)
+    if usual != resource.RLIM_INFINITY and usual < wanted:
+        with suppress(OSError, ValueError):  # Then it stays as it is, and what is large travels in messages.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
+def _new_file(size: int) -> int:
+    """Return the descriptor of a new memory file; the last ones are left to the rest of the process."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    try:
+        descriptor = os.memfd_create("parallel-python", os.MFD_CLOEXEC)
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        descriptor = None
+    if descriptor is not None and (most == resource.RLIM_INFINITY or descriptor < most - _LEFT_TO_OTHERS):
+        return descriptor
+    if descriptor is not None:
+        os.close(descriptor)
+    raise TooManyFiles(
+        errno.EMFILE,
+        f"this process has nearly as many files open as it may have ({most}), too many to share"
+        f" {size / 1e6:,.1f} MB with engines: raise the limit (`ulimit -n`), or send less at once",
+    )
 
 
 def _free() -> float:
@@ -104,7 +172,12 @@ def share(buffers: Sequence[memoryview]) -> tuple[list[bytes | Shared], SharedFi
     """Return what stands for buffers in a message, and the file they are in if they are in one."""
     if not buffers:
         return [], None
-    file = SharedFile(buffers)
+    try:
+        file = SharedFile(buffers)
+    except TooManyFiles:
+        if sum(buffer.nbytes for buffer in buffers) > _MOST_IN_A_MESSAGE:
+            raise
+        return [bytes(buffer) for buffer in buffers], None
     return list(file.blobs), file
 
 

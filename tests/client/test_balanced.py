@@ -202,7 +202,22 @@ def test_3_44_parallel_functions(nb: Notebook) -> None:
         assert double(list(range(10))) == list(range(0, 20, 2))
         @lview.parallel(block=True)
         def one(x): return x + 1
-        assert one.map(range(5)) == [1, 2, 3, 4, 5]
+        assert one.map(range(5)) == [1, 2, 3, 4, 5] and one.map(x for x in range(3)) == [1, 2, 3]
+        from collections import deque
+        assert double(x for x in range(4)) == [0, 2, 4, 6] == double(deque(range(4)))
+        assert sorted(double({1, 2})) == [2, 4]
+        half = lview.parallel(chunksize=1, block=True, return_exceptions=True)(lambda p: [1 // x for x in p])
+        assert [type(value) for value in half([0, 1])] == [ipp.RemoteError, int]
+        import os, tempfile
+        gate = os.path.join(tempfile.mkdtemp(), 'gate'); os.mkfifo(gate)
+        def wait_at(items, gate=gate):
+            if list(items) == [0]: open(gate).read()
+            return items
+        unordered = lview.parallel(chunksize=1, block=False, ordered=False)(wait_at)([0, 1, 2])
+        items = iter(unordered)
+        assert {next(items), next(items)} == {1, 2}
+        open(gate, 'w').close()
+        assert next(items) == 0
         """,
     )
 

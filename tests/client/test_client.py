@@ -36,6 +36,11 @@ def test_2_02_views_by_index(nb: Notebook) -> None:
         nb,
         """
         assert rc[2].targets == 2 and rc[-1].targets == 3 and rc[:].targets == [0, 1, 2, 3]
+        import numpy as np
+        assert rc[np.array([1, 3])].targets == [1, 3] and rc[np.int64(3)].targets == 3
+        assert rc.direct_view(np.array([2])).targets == [2] and rc[np.array([1, 3])]['mpi_rank'] == [1, 3]
+        assert rc.queue_status(np.array([1])).keys() == {'unassigned', 1}
+        raises(TypeError, "not <class 'NoneType'>", rc.__getitem__, None)
         assert rc[::2].targets == [0, 2] and rc[0, 1].targets == [0, 1] and rc[range(2)].targets == [0, 1]
         raises(TypeError, "key by int/slice/iterable of ints only, not <class 'str'>", rc.__getitem__, 'a')
         raises(IndexError, 'No such engine: 9', rc.__getitem__, 9)
@@ -98,6 +103,22 @@ def test_2_14_clear(nb: Notebook) -> None:
         raises(ipp.RemoteError, 'NameError', rc[0].pull, 'gone', block=True)
         assert rc[1].pull('gone', block=True) == 1
         rc.clear().result()
+        dview.execute("'secret'", silent=False, block=True)
+        dview.execute("2 + 2", silent=False, block=True)
+        kept = dview.apply_sync(lambda: (_, len(Out) > 1, any('secret' in one for one in In)))
+        assert kept == [(4, True, True)] * 4
+        count = dview.apply_sync(lambda: len(In))
+        rc.clear(block=True)
+        def left():
+            shell = get_ipython()
+            names = [name for name in shell.user_ns if name[1:].isdecimal() or name[:2] == '_i']
+            texts = [str(shell.user_ns.get(name)) for name in ('_', '__', '_i', '_ii', 'Out', 'In')]
+            return any('secret' in one for one in texts), len(Out), [n for n in names if n[-1].isdecimal()]
+        assert dview.apply_sync(left) == [(False, 0, [])] * 4
+        assert dview.apply_sync(lambda: len(In)) == count
+        again = dview.execute("5", silent=False, block=True)
+        found = dview.apply_sync(lambda: (_, [In[n] for n in Out], In, Out))
+        assert [one[:2] for one in found] == [(5, ['5'])] * 4, found
         """,
     )
 
@@ -175,7 +196,9 @@ def test_2_24_results_again(nb: Notebook) -> None:
         view = rc[:]
         view.block = True
         view.apply(int)
-        assert view.get_result(-1).metadata.status == 'ok'
+        again = view.get_result(-1)
+        again.wait()
+        assert again.metadata.status == 'ok'
         rc.block = True
         try:
             assert rc.get_result(-1).done()
@@ -200,6 +223,13 @@ def test_2_31_names_of_modules(nb: Notebook) -> None:
         for name in ipp.__all__:
             getattr(ipp, name)
         raises(ModuleNotFoundError, 'no_such', __import__, 'ipyparallel.no_such')
+        import concurrent.futures
+        assert ipp.FIRST_COMPLETED == concurrent.futures.FIRST_COMPLETED and ipp.util.interactive
+        assert ipp.ALL_COMPLETED and ipp.FIRST_EXCEPTION
+        from ipyparallel.serialize import (Reference, PrePickled, can, can_map, deserialize_object,
+            pack_apply_message, serialize_object, uncan, uncan_map, unpack_apply_message)
+        assert Reference is ipp.Reference and PrePickled is ipp.PrePickled
+        raises(ImportError, 'nothing_there', exec, 'from ipyparallel.serialize import nothing_there')
         """,
     )
 

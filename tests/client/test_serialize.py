@@ -255,6 +255,29 @@ def test_kinds_of_arrays_survive() -> None:
     assert received[3].flags.f_contiguous and (received[3] == fortran).all()
 
 
+def test_views_of_memory_survive() -> None:
+    numpy = pytest.importorskip("numpy")
+    grid = numpy.arange(12).reshape(3, 4)
+    large = memoryview(bytearray(1_000_000))
+    views = [
+        memoryview(b"abc"),
+        memoryview(grid),
+        memoryview(grid)[::2],
+        memoryview(numpy.asfortranarray(grid)),
+        memoryview(b""),
+        large,
+        memoryview(numpy.zeros(3, dtype=">i4")),
+    ]
+    data, buffers, _ = dumps(views)
+    assert [buffer.nbytes for buffer in buffers] == [1_000_000], "what is large is not copied"
+    found = loads(data, buffers)
+    assert all(type(view) is memoryview for view in found)
+    assert [view.tobytes() for view in found] == [view.tobytes() for view in views]
+    assert found[1].tolist() == grid.tolist() and found[2].tolist() == grid[::2].tolist()
+    assert found[1].format == "l" and found[3].tolist() == grid.tolist()
+    assert loads(*dumps({"k": memoryview(b"x")})[:2])["k"] == b"x"
+
+
 class Stubborn:
     def __reduce__(self) -> str:
         raise ValueError("not me")

@@ -31,6 +31,11 @@ def test_3_01_targets_say_how_many_results_there_are(nb: Notebook) -> None:
         view.targets = None
         assert view.pull('mpi_rank', block=True) == [0, 1, 2, 3]
         assert rc[3, 1].pull('mpi_rank', block=True) == [3, 1]
+        twice = rc[[1, 0, 1]]
+        assert len(twice) == 3 and twice.pull('mpi_rank', block=True) == [1, 0, 1]
+        twice.execute('times = 0', block=True)
+        counted = twice.execute('times += 1', block=True)
+        assert len(set(counted.msg_ids)) == 3 and rc[:2]['times'] == [1, 1] or rc[:2]['times'] == [1, 2]
         """,
     )
 
@@ -57,8 +62,20 @@ def test_3_03_labels(nb: Notebook) -> None:
         ar = view.apply(int)
         ar.get()
         assert ar.label == ['mine'] * 4
-        ar = rc[0].execute('1', label='other'); ar.get()
-        assert ar.label == 'other'
+        one = rc[0].execute('1', label='other'); one.get()
+        assert one.label == 'other'
+        lview = rc.load_balanced_view()
+        lview.label = 'balanced'
+        balanced = lview.apply(int); balanced.get()
+        mapped = lview.map(int, [1, 2], label='mapped'); mapped.get()
+        parallel = lview.parallel(block=False)(len)([1, 2, 3]); parallel.get()
+        other = ipp.Client()
+        def ids(label): return {record['msg_id'] for record in other.db_query({'label': label})}
+        assert ids('mine') == set(ar.msg_ids) and ids('other') == set(one.msg_ids)
+        assert ids('balanced') == {*balanced.msg_ids, *parallel.msg_ids}
+        assert ids('mapped') == set(mapped.msg_ids)
+        found = other.get_result(one.msg_ids[0]); found.get()
+        assert found.label == 'other'
         """,
     )
 
@@ -166,6 +183,13 @@ def test_3_44_parallel(nb: Notebook) -> None:
         assert add.map([1, 2, 3], [4, 5, 6]) == [5, 7, 9]
         raises(ValueError, 'all sequences must have equal length, but have', add, [1], [1, 2])
         assert dview.parallel('r', block=True)(lambda p: p)(list(range(10))) == list(range(10))
+        assert double(x for x in range(5)) == [0, 2, 4, 6, 8]
+        from collections import deque
+        assert double(deque([1, 2])) == [2, 4] and sorted(double({1, 2})) == [2, 4]
+        def inverse(part): return [1 // x for x in part]
+        raises(ipp.CompositeError, 'ZeroDivision', dview.parallel(block=True)(inverse), [0, 1])
+        half = dview.parallel(block=True, return_exceptions=True)(inverse)
+        assert [type(one) for one in half([0, 1])] == [ipp.RemoteError, int]
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always')
             ipp.ParallelFunction(dview, int, chunksize=5)
@@ -343,6 +367,18 @@ def test_3_25_imports(nb: Notebook) -> None:
             import string
         assert dview.apply_sync(lambda: json.dumps(path.join('a', string.digits)))
         raises(NotImplementedError, 'here', dview.sync_imports, local=False)
+        # In a module's function, too, and of nobody else.
+        import sys, types, threading
+        module = types.ModuleType('of_mine'); sys.modules['of_mine'] = module
+        code = 'def bring(view, more):\\n with view.sync_imports(quiet=True):\\n  import colorsys; more()'
+        exec(code, module.__dict__)
+        def other_thread():
+            def work(): import chunk_of_nobody
+            sys.modules['chunk_of_nobody'] = types.ModuleType('chunk_of_nobody')
+            thread = threading.Thread(target=work); thread.start(); thread.join()
+        module.bring(dview, other_thread)
+        names = dview.apply_sync(lambda: ('colorsys' in globals(), 'chunk_of_nobody' in globals()))
+        assert names == [(True, False)] * 4
         """,
     )
     assert cell.stdout == (

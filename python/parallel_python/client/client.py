@@ -8,7 +8,7 @@ client's own is which tasks it has submitted.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from parallel_python.client.link import Conversation
 from parallel_python.client.patience import Patience
 from parallel_python.client.purging import Purging
 from parallel_python.client.records import Records
-from parallel_python.client.targets import resolve
+from parallel_python.client.targets import is_one, resolve
 from parallel_python.client.tasks import Tasks
 from parallel_python.client.views import Views
 
@@ -118,10 +118,9 @@ class Client(Views, Tasks, Patience, Control, Records, Purging):
         return (self.direct_view(engine) for engine in self.ids)
 
     def __getitem__(self, key: int | slice | Sequence[int]) -> DirectView:
-        if not isinstance(key, int | slice | tuple | list | range) and not hasattr(key, "__index__"):
+        if isinstance(key, str) or not (is_one(key) or isinstance(key, slice | Iterable)):
             raise TypeError(f"key by int/slice/iterable of ints only, not {type(key)}")
-        found = self._targets(key)
-        return self.direct_view(found if isinstance(key, slice | tuple | list | range) else found[0])
+        return self.direct_view(key)
 
     @property
     def _client(self) -> Client:
@@ -129,6 +128,7 @@ class Client(Views, Tasks, Patience, Control, Records, Purging):
 
     def _targets(self, targets: Any) -> list[int]:
         """Return the engines that are meant, or raise why there are none."""
+        self._conversation.check()
         try:
             return resolve(targets, self.ids)
         except IndexError as error:

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from parallel_python import bulk
 from parallel_python.client import registry
 from parallel_python.client.clientlink import ClientLink
 from parallel_python.client.link import Conversation
@@ -65,6 +66,8 @@ def _join(entry: registry.Entry) -> Conversation:
     if conversation is None or conversation.ended or conversation.pid != os.getpid():
         from _parallel_python import ClientLink as Link
 
+        # A notebook's own Python has this from its kernel.
+        bulk.allow_many_files()
         again = f"`parallel-python engines list` shows what there is; start {entry.profile!r} again"
         conversation = Conversation(Link.connect(entry.socket), again)
         _conversations[entry.socket] = conversation

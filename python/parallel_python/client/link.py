@@ -19,8 +19,9 @@ import sys
 import threading
 import traceback
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from parallel_python.client.answer import Answer
@@ -28,7 +29,35 @@ from parallel_python.client.clientlink import ClientLink, Submission
 from parallel_python.client.engines import Engines
 from parallel_python.client.errors import EngineError, KernelError, RemoteError, TaskAborted
 from parallel_python.client.part import Part, Task
-from parallel_python.client.sent import Sent
+from parallel_python.client.sent import Sent, size_of
+
+#: So many bytes are submitted at once; a message may be 512 MiB at most.
+MOST_AT_ONCE = 32 << 20
+
+#: The number of a question whose answer nobody waits for.
+NOBODYS = 0
+
+
+def _batches(submissions: list[Submission]) -> Iterator[list[Submission]]:
+    """Give submissions in messages of moderate size."""
+    batch: list[Submission] = []
+    size = 0
+    for submission in submissions:
+        more = size_of(submission)
+        if batch and size + more > MOST_AT_ONCE:
+            yield batch
+            batch, size = [], 0
+        batch.append(submission)
+        size += more
+    if batch:
+        yield batch
+
+
+def _let_go(task: Task) -> None:
+    """Close what a task shares."""
+    if task.file is not None:
+        task.file.close()
+        task.file = None
 
 
 class Conversation:
@@ -59,16 +88,25 @@ class Conversation:
     def submit(self, tasks: Sequence[Task], submissions: list[Submission]) -> None:
         """Have work done."""
         self.check()
-        for task, submission in zip(tasks, submissions, strict=True):
+        for task in tasks:
             self._tasks[task.name] = self._known[task.name] = task
-            if task.file is None:
-                self.sent.remember(submission)
+        alone = [task.file is None for task in tasks]
+        gone: list[str] = []
         try:
-            self.link.submit(submissions)
+            for batch in _batches(submissions):
+                self.link.submit(batch)
+                gone.extend(name for name, *_ in batch)
         except BaseException:
             for task in tasks:
                 self._tasks.pop(task.name, None)
+                _let_go(task)
+            if gone:
+                with suppress(OSError):
+                    self.link.abort(NOBODYS, gone)
             raise
+        for kept, submission in zip(alone, submissions, strict=True):
+            if kept:
+                self.sent.remember(submission)
 
     def ask(self, question: str, *details: Any) -> Future[Any]:
         """Ask something; the answer is what the kernel's JSON says."""
@@ -153,10 +191,8 @@ class Conversation:
         task = self._tasks.get(name)
         if task is None:
             return None
-        if task.file is not None:
-            # The kernel has opened what we share.
-            task.file.close()
-            task.file = None
+        # The kernel has opened what we share.
+        _let_go(task)
         part = task.part(rank)
         if part is not None and part.rank != rank:
             if part.rank is not None:
@@ -233,9 +269,7 @@ class Conversation:
         task = self._tasks.pop(name, None)
         if task is None:
             return
-        if task.file is not None:
-            task.file.close()
-            task.file = None
+        _let_go(task)
         for part in task:
             if not part.done:
                 part.finish(why())

@@ -284,7 +284,7 @@ class Task:
         #: Whether results lie in memory that the kernel holds for us.
         self.shared = False
         #: What the submission shares, until the kernel has it.
-        self.file: bulk.SharedFile | None = None
+        self.file: bulk.SharedFile | bulk.SharedFiles | None = None
         self._parts: dict[int | None, Part] = {
             rank: Part(self, rank) for rank in ([None] if ranks is None else ranks)
         }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallel_python.client.part import split_id
 from parallel_python.client.records import listed
+from parallel_python.client.targets import is_one
 
 if TYPE_CHECKING:
     from parallel_python.client.cache import Cache
@@ -62,7 +63,7 @@ class Purging:
             ids = known
         else:
             ids = [msg_id for one in listed(jobs or ()) for msg_id in self._ids_of(one)]
-        if targets is not None and (hasattr(targets, "__index__") or len(targets)):
+        if targets is not None and (is_one(targets) or len(targets)):
             chosen = set(self._targets(targets))
             ids = ids + [msg_id for msg_id in known if split_id(msg_id)[1] in chosen]
         pending = sorted(self._outstanding.intersection(ids))

@@ -15,6 +15,7 @@ from parallel_python.client.asyncresult import AsyncResult
 from parallel_python.client.mapresult import AsyncHubResult
 from parallel_python.client.metadata import time_of
 from parallel_python.client.part import Part, Task, split_id
+from parallel_python.client.targets import is_one
 
 if TYPE_CHECKING:
     from parallel_python.client.clientlink import Submission
@@ -113,7 +114,7 @@ class Records:
             engine: {key: count(names) for key, names in answer["engines"].get(str(engine), _NOTHING).items()}
             for engine in chosen
         }
-        if hasattr(targets, "__index__"):
+        if is_one(targets):
             return engines[chosen[0]]
         return {"unassigned": answer["unassigned"], **engines}
 

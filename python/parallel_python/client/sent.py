@@ -26,17 +26,18 @@ class Sent:
         """Keep a submission, in place of the oldest ones if need be."""
         with self._changing:
             self._submissions[submission[0]] = submission
-            self._bytes += _size(submission)
+            self._bytes += size_of(submission)
             while len(self._submissions) > MOST or self._bytes > MOST_BYTES:
                 oldest = self._submissions.pop(next(iter(self._submissions)))
-                self._bytes -= _size(oldest)
+                self._bytes -= size_of(oldest)
 
     def get(self, name: str) -> Submission | None:
         """Return a submission that is still kept."""
         return self._submissions.get(name)
 
 
-def _size(submission: Submission) -> int:
+def size_of(submission: Submission) -> int:
+    """Return how many bytes a submission is as a message."""
     kind, data, *rest = submission[3]
     buffers = rest[0] if kind == "apply" else ()
-    return len(data) + sum(memoryview(one).nbytes for one in buffers)
+    return len(data) + sum(memoryview(one).nbytes for one in buffers if not isinstance(one, tuple))

@@ -16,7 +16,7 @@ from parallel_python.serialize import dumps
 Dep = tuple[list[str], bool, bool, bool]
 
 #: A pickle, the buffers beside it, and the file that they are in if they are in one.
-Packed = tuple[bytes, list[Any], bulk.SharedFile | None]
+Packed = tuple[bytes, list[Any], bulk.SharedFile | bulk.SharedFiles | None]
 
 
 class Balance(NamedTuple):
@@ -36,9 +36,9 @@ def name_of(function: Any) -> str:
 
 
 def apply(
-    task: Task, placement: list[int] | Balance, function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+    task: Task, targets: list[int], function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Submission:
-    """Return a call as it is submitted.
+    """Return a call as it is submitted to engines.
 
     Raises
     ------
@@ -46,8 +46,7 @@ def apply(
         When something in it cannot be sent; the text names it.
     """
     data, blobs, task.file = pack_call(function, args, kwargs)
-    where = list(placement) if isinstance(placement, list) else tuple(placement)
-    return task.name, f"apply({name_of(function)})", where, ("apply", data, blobs)
+    return task.name, task.label or f"apply({name_of(function)})", list(targets), ("apply", data, blobs)
 
 
 def pack_call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Packed:
@@ -66,7 +65,18 @@ def pack_call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     return data, *bulk.share(buffers)
 
 
-def pack_function(function: Callable[..., Any]) -> tuple[str, bytes, list[pickle.PickleBuffer]]:
+class PackedFunction(NamedTuple):
+    """A function that is pickled once for all tasks of a map, its large buffers shared once."""
+
+    #: What engines know it by.
+    token: str
+    data: bytes
+    buffers: list[pickle.PickleBuffer]
+    blobs: list[Any]
+    file: bulk.SharedFile | None
+
+
+def pack_function(function: Callable[..., Any]) -> PackedFunction:
     """Pickle a function once for all tasks of a map."""
     try:
         data, buffers, _ = dumps(function)
@@ -74,17 +84,28 @@ def pack_function(function: Callable[..., Any]) -> tuple[str, bytes, list[pickle
         from parallel_python.serialize.diagnosis import refuse
 
         raise refuse(error, {f"the function `{name_of(function)}`": function}) from None
-    return uuid.uuid4().hex, data, [pickle.PickleBuffer(buffer) for buffer in buffers]
+    outside = [pickle.PickleBuffer(buffer) for buffer in buffers]
+    return PackedFunction(uuid.uuid4().hex, data, outside, *bulk.share(buffers))
 
 
-def pack_chunk(
-    packed: tuple[str, bytes, list[pickle.PickleBuffer]], chunk: Sequence[Sequence[Any]]
-) -> Packed:
+def pack_chunk(packed: PackedFunction, chunk: Sequence[Sequence[Any]]) -> Packed:
     """Pickle the arguments of one task of a map."""
-    if not packed[2] and all(type(item) in _PLAIN for sequence in chunk for item in sequence):
+    if not packed.buffers and all(type(item) in _PLAIN for sequence in chunk for item in sequence):
         # Nothing in it needs more than what is fastest.
-        return pickle.dumps((operations.MAP, packed, chunk), 5), [], None
-    return pack_call(operations.map_packed, (*packed, chunk), {})
+        return pickle.dumps((operations.MAP, packed[:3], chunk), 5), [], None
+    try:
+        data, buffers, _ = dumps(chunk)
+    except Exception as error:
+        from parallel_python.serialize.diagnosis import refuse
+
+        arguments = {f"argument {number}": values for number, values in enumerate(chunk, start=1)}
+        raise refuse(error, arguments) from None
+    items = (data, [pickle.PickleBuffer(buffer) for buffer in buffers])
+    # All buffers stay outside, the function's before the others.
+    call = pickle.dumps((operations.MAP_PICKLED, packed[:3], items), 5, buffer_callback=lambda buffer: False)
+    blobs, file = bulk.share(buffers)
+    shared = None if file is None and packed.file is None else bulk.SharedFiles(file, packed.file)
+    return call, [*packed.blobs, *blobs], shared
 
 
 #: Kinds of values that every pickler takes, and that are small.
@@ -98,7 +119,7 @@ def _refusal(error: Exception, call: tuple[Any, tuple[Any, ...], dict[str, Any]]
     if function is operations.push:
         # Its argument is of our making, the names in it are the user's.
         return refuse(error, args[0])
-    if function in (operations.map_part, operations.map_each, operations.map_packed):
+    if function in (operations.map_part, operations.map_each):
         function, args = args[0], args[1:]
     parts: dict[str, Any] = {f"the function `{name_of(function)}`": function}
     parts |= {f"argument {number}": value for number, value in enumerate(args, start=1)}
@@ -109,7 +130,7 @@ def _refusal(error: Exception, call: tuple[Any, tuple[Any, ...], dict[str, Any]]
 def execute(task: Task, targets: list[int], code: str, *, silent: bool) -> Submission:
     """Return code as it is submitted."""
     task.code = code
-    return task.name, "execute", list(targets), ("execute", code, not silent)
+    return task.name, task.label or "execute", list(targets), ("execute", code, not silent)
 
 
 Call = tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any]]

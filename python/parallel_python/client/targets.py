@@ -45,6 +45,15 @@ def resolve(targets: Any, ids: Sequence[int]) -> list[int]:
     return [_one(number, ids) for number in _numbers(targets)]
 
 
+def is_one(targets: Any) -> bool:
+    """Tell whether one engine is meant by its number, and results are bare values."""
+    try:
+        operator.index(targets)
+    except TypeError:
+        return False
+    return True
+
+
 def _numbers(targets: Any) -> list[int]:
     try:
         return [operator.index(target) for target in targets]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from parallel_python.client import cache, submission
@@ -39,8 +39,19 @@ class Tasks:
             self._results.keep(part)
             self._metadata.keep(part)
             part.watchers.append(self._note_done)
-        self._conversation.submit(tasks, submissions)
+        try:
+            self._conversation.submit(tasks, submissions)
+        except BaseException:
+            self._undo(parts)
+            raise
         return parts
+
+    def _undo(self, parts: Sequence[Part]) -> None:
+        """Forget tasks that were not submitted after all."""
+        ids = {part.msg_id for part in parts}
+        self._history[:] = [msg_id for msg_id in self._history if msg_id not in ids]
+        self._outstanding -= ids
+        self._forget_parts(parts)
 
     def _apply(
         self,
@@ -51,8 +62,35 @@ class Tasks:
         label: str | None = None,
     ) -> list[Part]:
         """Make a call on each of several engines."""
-        task = self._new_task("apply", targets, label)
-        return self._submit([task], [submission.apply(task, targets, function, args, kwargs)])
+
+        def call(task: Task, ranks: list[int]) -> Submission:
+            return submission.apply(task, ranks, function, args, kwargs)
+
+        return self._on_each("apply", targets, label, call)
+
+    def _on_each(
+        self,
+        method: str,
+        targets: list[int],
+        label: str | None,
+        submitted: Callable[[Task, list[int]], Submission],
+    ) -> list[Part]:
+        """Submit a task for engines; one that is named again does it again, in a task of its own."""
+        rounds: list[list[int]] = [[]]
+        for target in targets:
+            free = next((ranks for ranks in rounds if target not in ranks), None)
+            if free is None:
+                rounds.append([target])
+            else:
+                free.append(target)
+        tasks = [self._new_task(method, ranks, label) for ranks in rounds]
+        parts = self._submit(tasks, [submitted(*pair) for pair in zip(tasks, rounds, strict=True)])
+        if len(rounds) == 1:
+            return parts
+        by_rank: dict[int | None, list[Part]] = {}
+        for part in parts:
+            by_rank.setdefault(part.rank, []).append(part)
+        return [by_rank[target].pop(0) for target in targets]
 
     def _apply_each(
         self, targets: Sequence[int], calls: Sequence[submission.Call], label: str | None = None
@@ -67,8 +105,11 @@ class Tasks:
 
     def _execute(self, targets: list[int], code: str, silent: bool, label: str | None = None) -> list[Part]:
         """Run code on each of several engines."""
-        task = self._new_task("execute", targets, label)
-        return self._submit([task], [submission.execute(task, targets, code, silent=silent)])
+
+        def run(task: Task, ranks: list[int]) -> Submission:
+            return submission.execute(task, ranks, code, silent=silent)
+
+        return self._on_each("execute", targets, label, run)
 
     def _interrupt(self, result: AsyncResult) -> None:
         """Raise `KeyboardInterrupt` in tasks that run, and take back those that have not begun."""

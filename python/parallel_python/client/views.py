@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from parallel_python.client.targets import is_one
+
 if TYPE_CHECKING:
     from parallel_python.client.client import Client
     from parallel_python.view import BroadcastView, DirectView, LoadBalancedView
@@ -82,7 +84,7 @@ class Views:
         if targets is None or (isinstance(targets, str) and targets.lower() == "all"):
             return targets
         found = self._targets(targets)
-        return found[0] if hasattr(targets, "__index__") else found
+        return found[0] if is_one(targets) else found
 
     if TYPE_CHECKING:
 

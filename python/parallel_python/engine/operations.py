@@ -6,6 +6,7 @@ under the names that `parallel_python.view` uses; each works on the engine's nam
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +25,9 @@ EXPRESSION = "parallel_python/expression"
 
 #: In place of a function: the task is a part of a map. Its name costs less to send than the function's.
 MAP = "map"
+
+#: The same, and the items are pickled by themselves.
+MAP_PICKLED = "map pickled"
 
 
 def run(shell: EngineShell, data: bytes, blobs: Sequence[bytes | bulk.Shared]) -> tuple[bytes, list[Any]]:
@@ -45,9 +49,15 @@ def run(shell: EngineShell, data: bytes, blobs: Sequence[bytes | bulk.Shared]) -
     """
     try:
         function, args, kwargs = loads(data, bulk.receive(blobs))
+        if type(function) is str and function == MAP_PICKLED:
+            kwargs = loads(*kwargs)
     except ModuleNotFoundError as error:
         raise _not_here(error) from None
     if type(function) is str:
+        if REFERENCE in data:
+            from parallel_python.remoting.reference import resolve
+
+            kwargs = resolve(kwargs, shell.user_ns)
         return pack(map_packed(args[0], args[1], args[2], kwargs))
     if REFERENCE in data:
         from parallel_python.remoting.reference import resolve
@@ -107,15 +117,29 @@ def _evaluate(expression: str) -> Any:
     return eval(compile(expression.strip(), EXPRESSION, "eval"), namespace())
 
 
+#: What IPython calls the cells that it has run.
+_INPUT = re.compile(r"_i\d+").fullmatch
+
+
 def clear() -> None:
-    """Forget everything that cells and calls have left in the namespace."""
+    """Forget everything that cells and calls have left: in the namespace, in ``Out`` and in ``In``."""
     from IPython import get_ipython
 
     shell = get_ipython()
     names = shell.user_ns
+    shell.displayhook.flush()
+    history = shell.history_manager
+    for inputs in (history.input_hist_parsed, history.input_hist_raw):
+        # Their number is the execution count, which goes on.
+        inputs[:] = [""] * len(inputs)
+    history._i00 = history._i = history._ii = history._iii = ""
     kept = set(shell.user_ns_hidden) | {"__builtins__", "__builtin__", "__name__", "__doc__"}
-    for name in [name for name in names if name not in kept]:
+    for name in [name for name in names if name not in kept or _INPUT(name)]:
+        shell.user_ns_hidden.pop(name, None)
         del names[name]
+    last = dict.fromkeys(("_", "__", "___", "_i", "_ii", "_iii"), "")
+    names.update(last)
+    shell.user_ns_hidden.update(last)
 
 
 def use_serializer(name: str) -> None:
@@ -128,7 +152,8 @@ def map_part(function: Callable[..., Any], *sequences: Iterable[Any]) -> list[An
     return list(map(function, *sequences))
 
 
-#: Functions of maps that run here, by the token of their map.
+#: Functions of maps that run here, by the token of their map. One with large data is made anew for each task,
+#: which copies nothing: kept, it would hold its data when the map has long ended.
 _functions: OrderedDict[str, Callable[..., Any]] = OrderedDict()
 
 
@@ -139,13 +164,15 @@ def map_packed(
     unpacked = _functions.get(token)
     if unpacked is None:
         try:
-            unpacked = _functions[token] = loads(function, buffers)
+            unpacked = loads(function, buffers)
         except ModuleNotFoundError as error:
             raise _not_here(error) from None
         if REFERENCE in function:
             from parallel_python.remoting.reference import resolve
 
-            unpacked = _functions[token] = resolve(unpacked, namespace())
+            unpacked = resolve(unpacked, namespace())
+        if not buffers:
+            _functions[token] = unpacked
         while len(_functions) > 32:
             _functions.popitem(last=False)
     return list(map(unpacked, *sequences))

@@ -1,7 +1,7 @@
 """What engines raised under a magic, as exceptions of the code that called it.
 
-They are those of the client API, so that ``except ipp.RemoteError`` catches them; what is shown of them is what
-the kernel would show of a cell of its own.
+They are those of the client API, so that ``except ipp.RemoteError`` catches them; what is shown of them is
+what the kernel would show of a cell of its own.
 """
 
 from __future__ import annotations

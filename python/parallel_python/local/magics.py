@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from IPython.core.error import UsageError
 from IPython.core.magic import MAGIC_NO_VAR_EXPAND_ATTR
 
+from parallel_python.client.targets import is_one
+
 from .interrupted import Interrupted
 from .kernel import LocalKernel
 from .session import header_bytes
@@ -216,6 +218,6 @@ def _as_typed(targets: Any) -> str:
     """Return a view's targets as they are typed after ``--targets``."""
     if targets is None:
         return "all"
-    if isinstance(targets, str) or hasattr(targets, "__index__"):
+    if isinstance(targets, str) or is_one(targets):
         return str(targets)
     return str([int(target) for target in targets])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallel_python.client.submission import Call
 from parallel_python.engine import operations
+from parallel_python.view.partition import divisible, mapper_for
 
 if TYPE_CHECKING:
     from parallel_python.view import LoadBalancedView
@@ -103,10 +104,11 @@ class ParallelFunction(RemoteFunction):
 
     def __call__(self, *sequences: Any) -> Any:
         """Call the function with parts of sequences, and join what it returns."""
-        lengths = [len(sequence) for sequence in sequences]
+        whole = [divisible(sequence) for sequence in sequences]
+        lengths = [len(sequence) for sequence in whole]
         if len(set(lengths)) > 1:
             raise ValueError(f"all sequences must have equal length, but have {lengths}")
-        return self._run(operations.map_each, sequences)
+        return self._run(operations.map_each, whole)
 
     def map(self, *sequences: Iterable[Any]) -> Any:
         """Call the function with the items of sequences."""
@@ -131,7 +133,6 @@ class ParallelFunction(RemoteFunction):
 def _call_balanced(view: LoadBalancedView, function: ParallelFunction, sequences: Any, block: bool) -> Any:
     """Give each task a part of sequences, of `chunksize` items or such that every engine has one."""
     from parallel_python.client.mapresult import AsyncMapResult
-    from parallel_python.view.partition import mapper_for
 
     mapper = mapper_for(function.dist)
     n = len(sequences[0])
@@ -142,7 +143,7 @@ def _call_balanced(view: LoadBalancedView, function: ParallelFunction, sequences
     calls: list[Call] = [
         (operations.map_each, (function.func, *parts), {}) for parts in zip(*divided, strict=True)
     ]
-    parts = view._submit(calls, None)
+    parts = view._submit(calls, view.label)
     name = getattr(function.func, "__name__", "f")
     lengths = [len(part) for part in divided[0]]
     result = AsyncMapResult(

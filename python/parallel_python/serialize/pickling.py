@@ -114,8 +114,25 @@ def _cached_property(pickler: Pickler, value: functools.cached_property[Any]) ->
     return functools.cached_property, (value.func,)
 
 
+def _memoryview(pickler: Pickler, value: memoryview) -> Any:
+    content = value if value.c_contiguous else value.tobytes()
+    # Python makes views of simple items alone; others arrive as the bytes they are.
+    if not value.nbytes or value.format not in _SIMPLE:
+        return memoryview, (pickle.PickleBuffer(memoryview(content).cast("B") if value.nbytes else b""),)
+    return _view_of, (pickle.PickleBuffer(content), value.format, value.shape)
+
+
+#: Formats of `memoryview.cast`.
+_SIMPLE = frozenset("cbB?hHiIlLqQnNfdP")
+
+
+def _view_of(buffer: Any, format: str, shape: tuple[int, ...]) -> memoryview:
+    return memoryview(buffer).cast("B").cast(format, shape)  # type: ignore[call-overload,no-any-return]
+
+
 _REDUCERS: dict[type, Callable[[Pickler, Any], Any]] = {
     FunctionType: _function,
+    memoryview: _memoryview,
     CellType: lambda pickler, value: reduce_cell(value),
     ModuleType: _module,
     types.MappingProxyType: lambda pickler, value: (types.MappingProxyType, (dict(value),)),

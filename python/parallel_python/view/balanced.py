@@ -91,7 +91,7 @@ class LoadBalancedView(View):
             task = self.client._new_task("apply", None, label)
             task.after, task.follow, task.file = after, follow, file
             tasks.append(task)
-            submissions.append((task.name, name, placement, ("apply", data, blobs)))
+            submissions.append((task.name, label or name, placement, ("apply", data, blobs)))
         return self._note(self.client._submit(tasks, submissions))
 
     def map(  # type: ignore[override]

@@ -302,13 +302,13 @@ class DirectView(View):
         quiet : bool
             Whether to print nothing.
         """
-        from parallel_python.view.imports import sync_imports
+        from parallel_python.view.imports import SyncImports
 
         if not local:
             raise NotImplementedError(
                 "imports cannot be kept from taking effect here: use `view.execute('import …')`"
             )
-        return sync_imports(self, quiet=quiet)
+        return SyncImports(self, quiet=quiet)
 
     @property
     def importer(self) -> AbstractContextManager[None]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import builtins
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from types import ModuleType
+from collections.abc import Mapping, Sequence
+from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from parallel_python.engine import operations
@@ -15,9 +14,11 @@ if TYPE_CHECKING:
     from parallel_python.view.direct import DirectView
 
 
-@contextmanager
-def sync_imports(view: DirectView, *, quiet: bool = False) -> Iterator[None]:
-    """Run the imports that the body's own code makes on a view's engines, and wait for them at its end.
+class SyncImports:
+    """Runs the imports of a ``with`` statement's body on a view's engines, and waits for them at its end.
+
+    **Invariant**: what counts is the body's own code. What a module imports that is being imported is its own
+    business, and so is what other threads import meanwhile.
 
     Parameters
     ----------
@@ -26,34 +27,48 @@ def sync_imports(view: DirectView, *, quiet: bool = False) -> Iterator[None]:
     quiet : bool
         Whether not to say what is imported.
     """
-    results: dict[tuple[str, tuple[str, ...]], Any] = {}
-    here = builtins.__import__
 
-    def import_on_both(
+    def __init__(self, view: DirectView, *, quiet: bool = False) -> None:
+        self._view = view
+        self._quiet = quiet
+        self._results: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self._body: FrameType | None = None
+        self._import = builtins.__import__
+
+    def __enter__(self) -> None:
+        self._body = sys._getframe(1)
+        self._results = {}
+        self._import = builtins.__import__
+        builtins.__import__ = self._import_on_both
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        builtins.__import__ = self._import
+        self._body = None
+        if kind is None:
+            for result in self._results.values():
+                result.get()
+
+    def _import_on_both(
+        self,
         name: str,
         globals: Mapping[str, Any] | None = None,
         locals: Mapping[str, Any] | None = None,
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
-        # What a module imports that is being imported is its own business.
-        if (
-            globals is not None
-            and globals.get("__name__") == "__main__"
-            and sys._getframe(1).f_globals is globals
-        ):
-            key = (name, tuple(fromlist or ()))
-            if key not in results:
-                if not quiet:
-                    what = f"{', '.join(key[1])} from {name}" if key[1] else name
-                    print(f"importing {what} on engine(s)")
-                results[key] = view._call(operations.import_module, key, {}, False)
-        return here(name, globals, locals, fromlist or (), level)
+        # A relative import means another module to every importer.
+        if sys._getframe(1) is self._body and level == 0:
+            self._import_there(name, tuple(fromlist or ()))
+        return self._import(name, globals, locals, fromlist or (), level)
 
-    builtins.__import__ = import_on_both
-    try:
-        yield
-    finally:
-        builtins.__import__ = here
-    for result in results.values():
-        result.get()
+    def _import_there(self, name: str, names: tuple[str, ...]) -> None:
+        key = (name, names)
+        if key in self._results:
+            return
+        # The call makes imports of its own.
+        body, self._body = self._body, None
+        if not self._quiet:
+            what = f"{', '.join(names)} from {name}" if names else name
+            print(f"importing {what} on engine(s)")
+        self._results[key] = self._view._call(operations.import_module, key, {}, False)
+        self._body = body

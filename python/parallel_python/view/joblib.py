@@ -64,7 +64,8 @@ def _make_backend() -> type:
     return IPythonParallelBackend
 
 
-#: The engines that were started because there were none: they stay for the next call, and end with this process.
+#: The engines that were started because there were none: they stay for the next call, and end with the
+#: process.
 _started: list[Cluster] = []
 
 

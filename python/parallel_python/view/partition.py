@@ -68,7 +68,7 @@ class Map:
         return [self.getPartition(seq, p, n) for p in range(n)]
 
     def join(self, parts: Sequence[Any]) -> Any:
-        """Return the sequence that was divided: lists, tuples, ranges and arrays; of others, the list of parts."""
+        """Return the sequence that was divided; of parts that are no sequences, their list."""
         if not parts or not all(joinable(part) for part in parts):
             return list(parts)
         if any(is_array(part) for part in parts):
