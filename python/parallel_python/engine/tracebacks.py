@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 OURS = "parallel_python/"
 
 
-class EngineTraceback(AutoFormattedTB):  # type: ignore[misc]
+class EngineTraceback(AutoFormattedTB):
     """IPython's tracebacks. Those of an interrupt show a line for each call, without its surroundings.
 
     Nothing is wrong with that code. And what colours surroundings takes 60 ms to be loaded, on every engine
