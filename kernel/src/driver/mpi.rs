@@ -148,14 +148,19 @@ impl Mpi {
         own.into_iter().chain(memory).map(text).collect()
     }
 
-    /// Variables for the launch. Open MPI refuses root without the first two; containers are root.
+    /// Variables for the launch, where the user has not set them.
     #[must_use]
     pub(super) fn environment(&self) -> Vec<(String, String)> {
-        let names: &[&str] = match self.family {
-            Family::OpenMpi => &["OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"],
+        let variables: &[(&str, &str)] = match self.family {
+            // It refuses root without these; containers are root.
+            Family::OpenMpi => &[("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")],
+            // It has shared memory of its own within a node, and UCX, which it uses between nodes, takes 4 MiB of
+            // each rank's for the same.
+            Family::Mpich if !self.is_foreign => &[("UCX_TLS", "^posix,sysv")],
             Family::Mpich => &[],
         };
-        names.iter().map(|name| ((*name).to_owned(), "1".to_owned())).collect()
+        let unset = variables.iter().filter(|(name, _)| std::env::var_os(name).is_none());
+        unset.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 }
 
