@@ -85,10 +85,10 @@ impl Store {
             _ => {}
         }
         let before = record.bytes;
-        record.keep(told);
-        self.bytes += record.bytes - before;
+        let mut files = record.keep(told);
+        self.bytes = self.bytes + record.bytes - before;
         if !matches!(told, Told::Over { .. } | Told::Refused { .. }) {
-            return Vec::new();
+            return files;
         }
         record.over = true;
         let success = matches!(told, Told::Over { .. })
@@ -97,7 +97,6 @@ impl Store {
         self.endings.insert(name.to_owned(), ending);
         self.endings_order.push_back(name.to_owned());
         self.ended.push_back(name.to_owned());
-        let mut files = Vec::new();
         if record.forgotten {
             files.append(&mut record.files);
             self.bytes -= record.forget_shared();

@@ -15,6 +15,9 @@ use crate::clients::files::files_of_event;
 /// How many bytes of one task's output are kept.
 pub(super) const MOST_OUTPUT: usize = 1 << 20;
 
+/// How many bytes are kept of what one task shows of its state (`publish_data`), the latest.
+pub(super) const MOST_DATA: u64 = 256 << 20;
+
 /// One task.
 #[derive(Debug)]
 pub(in crate::clients) struct Record {
@@ -34,6 +37,8 @@ pub(in crate::clients) struct Record {
     output: usize,
     pub(super) dropped: usize,
     pub(super) bytes: u64,
+    /// Of these, bytes of what it showed of its state.
+    shown: u64,
     /// Memory files of its values, by their descriptors in this process.
     pub(super) files: Vec<u32>,
     pub(in crate::clients) over: bool,
@@ -77,6 +82,7 @@ impl Record {
             output: 0,
             dropped: 0,
             bytes: 0,
+            shown: 0,
             files: Vec::new(),
             over: false,
             forgotten: false,
@@ -100,12 +106,14 @@ impl Record {
         }
     }
 
-    pub(super) fn keep(&mut self, told: &Told) {
+    /// Remembers it. Returns the memory files of what is not remembered any more.
+    #[must_use]
+    pub(super) fn keep(&mut self, told: &Told) -> Vec<u32> {
         if let Told::Report { event, .. } = told {
             let size = output(event);
             if self.output + size > MOST_OUTPUT {
                 self.dropped += size;
-                return;
+                return Vec::new();
             }
             self.output += size;
             if let Some(payload) = event.payload() {
@@ -114,6 +122,30 @@ impl Record {
             }
         }
         self.log.push(told.clone());
+        match told {
+            Told::Report { event: Event::Data { payload }, .. } => {
+                self.shown += payload.size();
+                self.drop_shown()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Drops the oldest of what it showed while that is too much: the memory files of it.
+    fn drop_shown(&mut self) -> Vec<u32> {
+        let mut files = Vec::new();
+        let is_shown = |told: &Told| matches!(told, Told::Report { event: Event::Data { .. }, .. });
+        while self.shown > MOST_DATA
+            && let Some(place) = self.log.iter().position(is_shown)
+            && let Told::Report { event, .. } = self.log.remove(place)
+        {
+            let size = event.payload().map_or(0, Payload::size);
+            self.shown -= size;
+            self.bytes -= size;
+            files.extend(files_of_event(&event));
+        }
+        self.files.retain(|file| !files.contains(file));
+        files
     }
 
     /// Drops the values that are in shared memory: how many bytes they were.
@@ -123,6 +155,9 @@ impl Record {
             let Told::Report { event, .. } = told else { return true };
             let shared = event.payload().filter(|payload| payload.shared().next().is_some());
             dropped += shared.map_or(0, Payload::size);
+            if matches!(event, Event::Data { .. }) {
+                self.shown -= shared.map_or(0, Payload::size);
+            }
             shared.is_none()
         });
         self.bytes -= dropped;

@@ -5,7 +5,7 @@ use fabric::message::payload::{Blob, Payload, Shared};
 use fabric::message::report::Outcome;
 use fabric::message::task::Work;
 
-use super::record::MOST_OUTPUT;
+use super::record::{MOST_DATA, MOST_OUTPUT};
 use super::*;
 
 fn open(store: &mut Store, name: &str, client: Option<ClientId>) {
@@ -42,6 +42,22 @@ fn the_latest_are_remembered_and_endings_longer() {
     }
     assert!(store.get("t9").is_none() && store.get("t10").is_some());
     assert!(store.ending("t0").is_some_and(|ending| ending.success));
+}
+
+#[test]
+fn of_what_a_task_shows_of_its_state_the_latest_is_kept() {
+    let mut store = Store::default();
+    open(&mut store, "a", Some(1));
+    let show = |store: &mut Store, descriptor| {
+        let Event::Value { payload } = value(descriptor, MOST_DATA / 2) else { unreachable!() };
+        store.note("a", &report("a", Event::Data { payload }))
+    };
+    assert!(show(&mut store, 5).is_empty() && show(&mut store, 6).is_empty());
+    assert_eq!(show(&mut store, 7), [5]);
+    assert_eq!((store.bytes, store.replay("a").len()), (MOST_DATA, 2));
+    assert!(end(&mut store, "a").is_empty());
+    assert_eq!(store.forget(&["a".to_owned()], true), [6, 7]);
+    assert_eq!(store.bytes, 0);
 }
 
 #[test]
