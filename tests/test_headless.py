@@ -1,4 +1,7 @@
-"""Engines that no notebook owns: started and stopped at a terminal, used by plain Python processes."""
+"""Engines that no notebook owns: started and stopped at a terminal, used by plain Python processes.
+
+Numbers are rows of the reference.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from notebook import descendants, wait_until_gone
+from notebook import descendants, mpiexec_of, wait_until_gone
 
 BIN = Path(sys.executable).parent
 #: A plain Python: it loads the engine library as an extension module, and says what it found.
@@ -102,8 +105,68 @@ def test_engines_without_a_notebook(environment: dict[str, str]) -> None:
 
 def test_a_set_that_was_killed_is_no_set(environment: dict[str, str]) -> None:
     said = engines(environment, "start", "-n", "1", "--daemonize")
-    pid = int(said.rpartition("(pid ")[2].partition(")")[0])
+    pid = pid_of(said)
     processes = descendants(pid) | {pid}
     os.kill(pid, signal.SIGKILL)
     assert not wait_until_gone(processes, 15), "processes are left"
     assert engines(environment, "list") == "no engines\n"
+
+
+def pid_of(said: str) -> int:
+    """Return the process that ``engines start`` named."""
+    return int(said.rpartition("(pid ")[2].partition(")")[0])
+
+
+def test_5_19_another_number_of_engines(environment: dict[str, str]) -> None:
+    """What ``ipcluster engines -n 4`` was for: an MPI world is replaced, and clients keep their way to it."""
+    assert "no engines of profile `mpi` run" in engines(environment, "restart", "--profile", "mpi", code=1)
+    pid = pid_of(engines(environment, "start", "-n", "1", "--profile", "mpi", "--daemonize"))
+    try:
+        refused = engines(environment, "start", "-n", "2", "--profile", "mpi", code=1)
+        assert "`parallel-python engines restart --profile mpi -n N`" in refused
+        said = engines(environment, "restart", "-n", "2", "--profile", "mpi")
+        assert said == f"2 engines of profile `mpi` are up (pid {pid})\n"
+        [entry] = json.loads(engines(environment, "list", "--json"))
+        assert (entry["pid"], entry["engines"]) == (pid, 2)
+        assert json.loads(Path(entry["file"]).read_text())["engines"] == 2
+        assert (
+            script(environment, "core.open()\nprint(len(wait(lambda one: one[0] == 'engines')[-1][3]))\n")
+            == "2\n"
+        )
+    finally:
+        engines(environment, "stop", "--profile", "mpi")
+
+
+@pytest.mark.parametrize("family", ["mpich", "openmpi"])
+def test_5_19_what_a_crash_left_is_removed(environment: dict[str, str], family: str) -> None:
+    assert engines(environment, "clean") == "nothing was left behind\n"
+    mpiexec = ["--mpiexec", str(mpiexec_of(family))]
+    pid = pid_of(engines(environment, "start", "-n", "2", "--daemonize", *mpiexec))
+    assert "run and stay; `--force`" in engines(environment, "clean")
+    [note] = Path(environment["XDG_RUNTIME_DIR"]).glob("parallel-python-*/leftovers.json")
+    named = [Path(path) for path in json.loads(note.read_text())]
+    assert note.parent in named and any(path.is_relative_to("/dev/shm") for path in named)
+    processes = descendants(pid) | {pid}
+    # Nobody is to remove anything: not even a moment is left between their deaths.
+    for signum in (signal.SIGSTOP, signal.SIGKILL):
+        for process in processes:
+            os.kill(process, signum)
+    assert not wait_until_gone(processes, 15), "processes are left"
+    assert f"removed {note.parent}\n" in engines(environment, "clean")
+    assert not any(path.exists() for path in named)
+    assert engines(environment, "clean") == "nothing was left behind\n"
+
+
+def test_5_19_force_ends_what_runs(environment: dict[str, str]) -> None:
+    for profile in ("default", "other"):
+        engines(environment, "start", "-n", "1", "--profile", profile, "--daemonize")
+    assert "profile `default` have ended" in engines(environment, "clean", "--force")
+    assert engines(environment, "list").startswith("other ")
+    assert "profile `other` have ended" in engines(environment, "clean", "--force", "--all")
+    assert engines(environment, "list") == "no engines\n"
+
+
+def test_advice_is_for_a_terminal(environment: dict[str, str]) -> None:
+    said = engines(environment, "start", "--daemonize", "--mpiexec", "/nowhere/mpiexec", code=1)
+    assert "then `parallel-python engines start`" in said and "%engines" not in said
+    assert said.count("parallel-python: ") == 1

@@ -39,6 +39,7 @@ loader = ExtensionFileLoader('_parallel_python', path)
 spec = ModuleSpec('_parallel_python', loader, origin=path)
 sys.modules['_parallel_python'] = module = loader.create_module(spec)
 loader.exec_module(module)
+module.__file__ = path
 module.boot()
 ";
 

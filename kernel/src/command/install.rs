@@ -74,10 +74,11 @@ fn report(place: &Place, installed: &Installed) {
         None => println!("command     {}", installed.programs.join("parallel-python").display()),
     }
     match &installed.packages {
-        (_, true) => println!(
-            "package     `import parallel_python` works in {}",
-            place.prefix.join("bin/python3").display()
-        ),
+        (_, true) => {
+            let python = place.prefix.join("bin/python3");
+            println!("package     `import parallel_python` works in {}", python.display());
+            println!("panel       in the JupyterLab of that Python, from its next start on");
+        }
         (folder, false) => println!("package     {}  for PYTHONPATH", folder.display()),
     }
     let environment = place.prefix.join("bin/python3").exists() || place.prefix.starts_with("/usr");

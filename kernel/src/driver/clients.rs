@@ -60,7 +60,7 @@ impl Door {
         let listener = UnixListener::bind(&socket.0)
             .with_context(|| format!("cannot listen on `{}`", socket.0.display()))?;
         tokio::spawn(listen(listener, inputs.clone()));
-        let registered = registry::register(&Entry {
+        let registered = registry::register(Entry {
             profile,
             kind: kind.to_owned(),
             pid: std::process::id(),
@@ -70,6 +70,11 @@ impl Door {
             engines,
         })?;
         Ok(Self { registered, socket })
+    }
+
+    /// There are to be so many engines from now on.
+    pub(super) fn resize(&mut self, engines: u32) {
+        self.registered.resize(engines);
     }
 
     /// What is to be removed with it, by somebody else if this process cannot.

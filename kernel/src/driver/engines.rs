@@ -39,6 +39,8 @@ pub(super) struct Settings {
     pub mpiexec: Option<Vec<String>>,
     /// How many engines when nobody says.
     pub size: u32,
+    /// How a person starts them again who has put right what was wrong.
+    pub again: &'static str,
     /// What waits for the clients: engines' output waits for it.
     pub backlog: Arc<Backlog>,
 }
@@ -165,7 +167,7 @@ async fn launch(
     let (size, patience) = (size.unwrap_or(settings.size), patience()?);
     let mpi = Mpi::find(settings.mpiexec.as_deref(), &settings.python.executable)
         .await
-        .map_err(anyhow::Error::msg)?;
+        .map_err(|reason| anyhow::anyhow!("{reason}, then {}", settings.again))?;
     mpi.check_machine().map_err(anyhow::Error::msg)?;
     let (folder, shared) = (folders::runtime()?, folders::shared_memory());
     let runtime = folder.path().to_owned();
@@ -199,7 +201,7 @@ async fn launch(
         set: environment,
         directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
     });
-    let leftovers = Arc::new(Leftovers::default());
+    let leftovers = Arc::new(Leftovers::noted_in(&runtime));
     let folders: Vec<_> = [folder].into_iter().chain(shared).map(TempDir::keep).collect();
     leftovers.name(&folders);
     launcher.send(&ToLauncher::Remove(folders));

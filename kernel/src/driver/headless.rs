@@ -44,9 +44,10 @@ pub(crate) async fn serve(plan: Plan, mut said: impl FnMut(&Phase, usize)) -> an
         python,
         mpiexec: plan.mpiexec,
         size: plan.size,
+        again: "`parallel-python engines start`",
         backlog: std::sync::Arc::new(Backlog::default()),
     };
-    let door = Door::open(&inputs, plan.profile, "headless", plan.size)?;
+    let mut door = Door::open(&inputs, plan.profile, "headless", plan.size)?;
     let mut gone = std::pin::pin!(owner_gone(plan.owned));
     let (mut connected, mut engines, mut files) =
         (Connected::default(), Engines::new(door.files()), Files::default());
@@ -112,6 +113,7 @@ pub(crate) async fn serve(plan: Plan, mut said: impl FnMut(&Phase, usize)) -> an
             }
             Some(Input::Launched(set, launched)) => {
                 let terms = launched.terms.clone();
+                door.resize(terms.size);
                 engines.launched(set, launched);
                 hub.on(Event::Launched(set, terms), now)
             }

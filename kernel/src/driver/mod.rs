@@ -15,7 +15,7 @@ mod engines;
 mod files;
 mod folders;
 pub(crate) mod headless;
-mod leftovers;
+pub(crate) mod leftovers;
 mod limits;
 mod link;
 mod local;
@@ -95,12 +95,13 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
     if let (Ok(python), Door::Extension) = (&mut python, options.door) {
         python.libpython = None;
     }
-    let found = open_to_clients(&inputs, &options);
+    let mut found = open_to_clients(&inputs, &options);
     let mut machine = Machine {
         settings: python.map(|python| Settings {
             python,
             mpiexec: options.mpiexec(),
             size: options.size(),
+            again: "`%engines start`",
             backlog: sockets.backlog(),
         }),
         setup: ToLocal::Setup {
@@ -158,6 +159,9 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
             }
             Some(Input::Launched(set, launched)) => {
                 let terms = launched.terms.clone();
+                if let Some(door) = &mut found {
+                    door.resize(terms.size);
+                }
                 machine.engines.launched(set, launched);
                 session.on(Event::Launched(set, terms), now)
             }

@@ -228,7 +228,7 @@ fn missing(python: &Path) -> String {
 fn install(python: &Path) -> String {
     format!(
         "install one with `{} -m pip install mpich mpi4py` (or load your site's MPI module), or name its mpiexec with \
-         --mpiexec or PARALLEL_PYTHON_MPIEXEC, then `%engines start`",
+         --mpiexec or PARALLEL_PYTHON_MPIEXEC",
         python.display()
     )
 }

@@ -32,10 +32,21 @@ pub(crate) struct Entry {
 /// A file that is removed with this.
 #[derive(Debug)]
 pub(crate) struct Registered {
+    entry: Entry,
     path: PathBuf,
 }
 
 impl Registered {
+    /// Notes that there are to be so many engines from now on.
+    pub(crate) fn resize(&mut self, engines: u32) {
+        if self.entry.engines != engines {
+            self.entry.engines = engines;
+            if let Err(error) = write(&self.entry, &self.path) {
+                tracing::warn!("{error:#}");
+            }
+        }
+    }
+
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -52,17 +63,28 @@ impl Drop for Registered {
 ///
 /// # Errors
 /// When the folder cannot be written.
-pub(crate) fn register(entry: &Entry) -> anyhow::Result<Registered> {
-    let folder = folder()?;
-    let path = folder.join(format!("{}-{}.json", entry.kind, entry.pid));
+pub(crate) fn register(entry: Entry) -> anyhow::Result<Registered> {
+    let path = file(&entry)?;
+    write(&entry, &path)?;
+    Ok(Registered { entry, path })
+}
+
+fn write(entry: &Entry, path: &Path) -> anyhow::Result<()> {
     let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(&folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new("/")))?;
         serde_json::to_writer_pretty(&mut file, entry)?;
-        file.persist(&path).map_err(|error| error.error)?;
+        file.persist(path).map_err(|error| error.error)?;
         std::io::Result::Ok(())
     };
-    write().with_context(|| format!("cannot write `{}`", path.display()))?;
-    Ok(Registered { path })
+    write().with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// The file of an entry.
+///
+/// # Errors
+/// When there is no folder for it.
+pub(crate) fn file(entry: &Entry) -> anyhow::Result<PathBuf> {
+    Ok(folder()?.join(format!("{}-{}.json", entry.kind, entry.pid)))
 }
 
 /// Every set that is there. What nobody listens for any more is removed.
@@ -70,7 +92,19 @@ pub(crate) fn register(entry: &Entry) -> anyhow::Result<Registered> {
 /// # Errors
 /// When the folder cannot be read.
 pub(crate) fn entries() -> anyhow::Result<Vec<Entry>> {
-    let mut entries = Vec::new();
+    Ok(look()?.0)
+}
+
+/// Removes what nobody listens for any more, and says what that was.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(crate) fn sweep() -> anyhow::Result<Vec<PathBuf>> {
+    Ok(look()?.1)
+}
+
+fn look() -> anyhow::Result<(Vec<Entry>, Vec<PathBuf>)> {
+    let (mut entries, mut removed) = (Vec::new(), Vec::new());
     for file in std::fs::read_dir(folder()?)?.flatten() {
         let path = file.path();
         if path.extension().is_none_or(|extension| extension != "json") {
@@ -85,11 +119,13 @@ pub(crate) fn entries() -> anyhow::Result<Vec<Entry>> {
             entries.push(entry);
         } else {
             remove_socket(&entry.socket);
-            drop(std::fs::remove_file(&path));
+            if std::fs::remove_file(&path).is_ok() {
+                removed.push(path);
+            }
         }
     }
     entries.sort_by(|a, b| a.started.total_cmp(&b.started));
-    Ok(entries)
+    Ok((entries, removed))
 }
 
 /// Removes a client socket and the folder that was made for it, if there is nothing else in that.

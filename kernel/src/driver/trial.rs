@@ -82,7 +82,13 @@ impl Trial {
         }
         let found = Mpi::find(mpiexec.as_deref(), &python.executable).await?;
         let plugin = child::beside(found.plugin()).map_err(|error| format!("{error:#}"));
-        let settings = Settings { python, mpiexec, size: 1, backlog: Arc::new(Backlog::default()) };
+        let settings = Settings {
+            python,
+            mpiexec,
+            size: 1,
+            again: "`parallel-python doctor`",
+            backlog: Arc::new(Backlog::default()),
+        };
         Ok(Self { settings, mpiexec: found.command.join(" "), mpi: found.describe(), plugin })
     }
 

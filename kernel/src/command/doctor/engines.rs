@@ -42,7 +42,7 @@ pub(super) async fn look(facts: &Facts, door: Door, mpiexec: Option<Vec<String>>
         Ok(trial) => trial,
         Err(reason) => {
             let (text, advice) = reason.split_once("; ").unwrap_or((&reason, ""));
-            return report.wrong("MPI", text, advice.replace(", then `%engines start`", ""));
+            return report.wrong("MPI", text, advice);
         }
     };
     let mpi = format!("{} ({})", trial.mpi, trial.mpiexec);
