@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -132,24 +133,31 @@ class Server:
         assert not wait_until_gone(below, 15), "the server left processes"
 
     def _address(self) -> str:
-        """Wait until the server says where it is."""
+        """Wait until the server says where it is, and answers there."""
         deadline = time.monotonic() + 60
         log = self.folder / "server.log"
         while time.monotonic() < deadline and self.process.poll() is None:
-            if found := re.search(r"http://(127\.0\.0\.1:\d+)/", log.read_text()):
-                return found[1]
+            found = re.search(r"http://(127\.0\.0\.1):(\d+)/", log.read_text())
+            if found:
+                with socket.socket() as end:
+                    if end.connect_ex((found[1], int(found[2]))) == 0:
+                        return f"{found[1]}:{found[2]}"
             time.sleep(0.05)
         raise AssertionError(f"the server did not start:\n{log.read_text()}")
 
-    def _request(self, method: str, path: str, **options: Any) -> Any:
-        headers = {"Authorization": f"token {TOKEN}"}
-        reply = requests.request(
-            method, f"http://{self.address}/api/{path}", headers=headers, timeout=60, **options
+    def ask(self, method: str, path: str, token: str = TOKEN, **options: Any) -> requests.Response:
+        """Send a request and return the answer, whatever it is."""
+        headers = {"Authorization": f"token {token}"}
+        return requests.request(
+            method, f"http://{self.address}/{path}", headers=headers, timeout=60, **options
         )
+
+    def _request(self, method: str, path: str, **options: Any) -> Any:
+        reply = self.ask(method, f"api/{path}", **options)
         reply.raise_for_status()
         return reply.json() if reply.content else None
 
-    def post(self, path: str, **content: Any) -> Any:
+    def post(self, path: str, /, **content: Any) -> Any:
         """Ask the server to do something."""
         return self._request("POST", path, json=content)
 

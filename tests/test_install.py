@@ -116,6 +116,8 @@ def test_a_users_installation_follows_jupyters_folders(tmp_path: Path) -> None:
     ok("install", "--user", **home)
     assert (tmp_path / ".local/share/jupyter/kernels/parallel-python/kernel.json").is_file()
     assert "0.1.0" in ok("--version", program=tmp_path / ".local/bin/parallel-python")
+    # No panel: no Python of this home would find its server's part.
+    assert not list(tmp_path.rglob("labextensions")) and not list(tmp_path.rglob("*_server*.json"))
     ok("uninstall", "--user", **home)
     assert not files(tmp_path)
     elsewhere = home | {"JUPYTER_DATA_DIR": str(tmp_path / "data")}
@@ -211,6 +213,22 @@ def test_a_plain_python_of_the_prefix_imports_the_package(tmp_path: Path) -> Non
         [sys.executable, "-S", "-c", code], env=plain, capture_output=True, text=True, check=False, timeout=60
     )
     assert elsewhere.stdout.startswith("True"), elsewhere.stderr
+    # What shows clusters in that environment's JupyterLab is there, and whole.
+    panel = venv / "share/jupyter/labextensions/parallel-python"
+    names = {path.name for path in (ROOT / "labextension").rglob("*") if path.is_file()}
+    assert {path.name for path in panel.rglob("*") if path.is_file()} == names
+    enabled = json.loads(
+        (venv / "etc/jupyter/jupyter_server_config.d/parallel_python_server.json").read_text()
+    )
+    assert enabled == {"ServerApp": {"jpserver_extensions": {"parallel_python_server": True}}}
+    # A file of an earlier build that this one has no more is taken away; what somebody else put there stays.
+    record = venv / "lib/parallel-python/installed.json"
+    told = json.loads(record.read_text())
+    told["panel"].append("share/jupyter/labextensions/parallel-python/static/old.js")
+    record.write_text(json.dumps(told))
+    (panel / "static/old.js").write_text("")
+    ok("install", "--prefix", venv)
+    assert not (panel / "static/old.js").exists()
     ok("uninstall", "--prefix", venv)
     assert files(venv) == before
     assert run("python-path").returncode == 1, "what was not installed has no such folder"

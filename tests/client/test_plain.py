@@ -225,7 +225,7 @@ with ipp.Cluster(n=2, engines='mpi') as rc:
     assert rc.ids == [0, 1] and rc[:].apply_sync(lambda: mpi_size) == [2, 2]
     name = rc.cluster.cluster_id
     assert ipp.Client(profile='default', cluster_id=name).ids == [0, 1]
-    assert f'default:{name}' in [c.profile for c in ipp.ClusterManager().load_clusters().values()]
+    assert ipp.ClusterManager().load_clusters()[f'default:{name}'].connect_client_sync().ids == [0, 1]
 async def main():
     async with ipp.Cluster(n=1) as rc:
         assert await rc[:].apply_async(int, 3) == [3]

@@ -12,22 +12,21 @@ use super::{CURRENT, files};
 /// The file's name.
 const FILE: &str = "parallel-python.pth";
 
-/// Writes it for the Python in `prefix`, if there is one. Returns where it is, and whether it was not.
+/// Writes it into the `packages` of the Python in `prefix`. Returns where it is, and whether it was not.
 ///
 /// # Errors
 /// When it cannot be written.
-pub(super) fn write(prefix: &Path) -> anyhow::Result<Option<(PathBuf, bool)>> {
-    let Some(packages) = site_packages(prefix) else { return Ok(None) };
+pub(super) fn write(prefix: &Path, packages: &Path) -> anyhow::Result<(PathBuf, bool)> {
     let path = packages.join(FILE);
     let folder = Path::new("lib/parallel-python").join(CURRENT).join(ENTRY);
     let depth = packages.strip_prefix(prefix).map_or(0, |below| below.components().count());
     let up: PathBuf = std::iter::repeat_n("..", depth).collect();
     let changed = files::put(&path, format!("{}\n", up.join(folder).display()).as_bytes(), 0o644)?;
-    Ok(Some((path, changed)))
+    Ok((path, changed))
 }
 
-/// Where the Python in `prefix` keeps its packages, if that is below `prefix`.
-fn site_packages(prefix: &Path) -> Option<PathBuf> {
+/// Where the Python in `prefix` keeps its packages, if there is one and that is below `prefix`.
+pub(super) fn site_packages(prefix: &Path) -> Option<PathBuf> {
     let python = prefix.join("bin/python3");
     let question = "import sysconfig; print(sysconfig.get_path('purelib'))";
     let answer = Command::new(&python).args(["-I", "-c", question]).stdin(Stdio::null()).output().ok()?;

@@ -7,6 +7,7 @@
 //!  …/kernels/NAME/bin ──────────────────────┘
 //!  …/kernels/NAME/{kernel.json, start.py, logos}                    what Jupyter reads: `spec`
 //!  PREFIX/lib/python3.x/site-packages/parallel-python.pth           what a plain Python reads: `entry`
+//!  PREFIX/{etc,share}/jupyter/…                                     what shows clusters in Jupyter: `panel`
 //! ```
 //!
 //! **Invariants**: a running kernel is not disturbed: every build has a folder of its own, a link is moved from
@@ -17,6 +18,7 @@
 
 mod entry;
 mod files;
+mod panel;
 mod place;
 mod programs;
 mod record;
@@ -55,7 +57,10 @@ pub(crate) struct Installed {
 /// What could not be written, and what to do.
 pub(crate) fn install(place: &Place, spec: &Spec, link: bool) -> anyhow::Result<Installed> {
     let programs = Programs::of_this_process()?;
-    let mut held = Held::take(&place.programs(), &[place.kernels.clone(), place.commands()])?;
+    let packages = if link { None } else { entry::site_packages(&place.prefix) };
+    let mut folders = vec![place.kernels.clone(), place.commands()];
+    folders.extend(packages.iter().flat_map(|_| panel::folders(&place.prefix)));
+    let mut held = Held::take(&place.programs(), &folders)?;
     let mut changed = false;
     let folder = if link {
         programs.lasting_folder()
@@ -78,13 +83,14 @@ pub(crate) fn install(place: &Place, spec: &Spec, link: bool) -> anyhow::Result<
         changed |= files::link_to(command, &folder.join("parallel-python"), &place.prefix)?;
     }
     changed |= spec.write(&spec_folder, &folder, &place.prefix)?;
-    let entry = if link { None } else { entry::write(&place.prefix)? };
-    if let Some((path, fresh)) = &entry {
+    if let Some(packages) = &packages {
+        let (path, fresh) = entry::write(&place.prefix, packages)?;
         changed |= fresh;
-        held.record.entry = Some(place.relative(path));
-        held.save()?;
+        held.record.entry = Some(place.relative(&path));
+        held.replace_panel(panel::files())?;
+        changed |= panel::write(&place.prefix)?;
     }
-    let packages = (folder.join(programs::ENTRY), entry.is_some());
+    let packages = (folder.join(programs::ENTRY), packages.is_some());
     Ok(Installed { spec: spec_folder, programs: folder, command, packages, changed })
 }
 
@@ -118,6 +124,7 @@ pub(crate) fn uninstall(place: &Place, name: &str) -> anyhow::Result<Vec<PathBuf
         if let Some(entry) = held.record.entry.take() {
             files::remove(&place.prefix.join(entry))?;
         }
+        held.replace_panel([])?;
         left.extend(held.remove_all(CURRENT)?);
     }
     Ok(left)

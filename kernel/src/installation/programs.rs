@@ -16,10 +16,22 @@ const NEEDED: [&str; 3] = ["parallel-python", "parallel-python-engine", "libpara
 /// The folder that makes a plain Python import the package.
 pub(super) const ENTRY: &str = "python";
 
-/// What is in it; the package itself is in the engine library.
-const ENTRIES: [(&str, &str); 2] = [
-    ("parallel_python", include_str!("../../../python/entry/parallel_python/__init__.py")),
-    ("ipyparallel", include_str!("../../../python/entry/ipyparallel/__init__.py")),
+/// A file in it: its path, and what is in it.
+macro_rules! entry {
+    ($source:literal, $path:literal) => {
+        ($path, include_str!(concat!("../../../python/", $source, "/", $path)))
+    };
+}
+
+/// What is in it: the package itself is in the engine library, the part for Jupyter servers needs no library.
+const ENTRIES: [(&str, &str); 7] = [
+    entry!("entry", "parallel_python/__init__.py"),
+    entry!("entry", "ipyparallel/__init__.py"),
+    entry!("server", "parallel_python_server/__init__.py"),
+    entry!("server", "parallel_python_server/clusters.py"),
+    entry!("server", "parallel_python_server/command.py"),
+    entry!("server", "parallel_python_server/handlers.py"),
+    entry!("server", "parallel_python_server/names.py"),
 ];
 
 /// How the names of MPI plugins begin.
@@ -80,7 +92,7 @@ impl Programs {
     /// What could not be written.
     pub(super) fn place(&self, folder: &Path) -> anyhow::Result<bool> {
         let target = folder.join(&self.build);
-        let entries = ENTRIES.iter().all(|(name, _)| entry(&target, name).is_file());
+        let entries = ENTRIES.iter().all(|(path, _)| target.join(ENTRY).join(path).is_file());
         if entries && self.names.iter().all(|name| same_size(&self.folder.join(name), &target.join(name))) {
             return Ok(false);
         }
@@ -91,8 +103,8 @@ impl Programs {
                 fs::copy(self.folder.join(name), &copy)?;
                 set_mode(&copy)?;
             }
-            for (name, text) in ENTRIES {
-                let file = entry(fresh.path(), name);
+            for (path, text) in ENTRIES {
+                let file = fresh.path().join(ENTRY).join(path);
                 fs::create_dir_all(file.parent().unwrap_or(fresh.path()))?;
                 fs::write(&file, text)?;
                 fs::set_permissions(&file, fs::Permissions::from_mode(0o644))?;
@@ -112,11 +124,6 @@ impl Programs {
 fn same_size(one: &Path, other: &Path) -> bool {
     let size = |path: &Path| path.metadata().map(|metadata| metadata.len()).ok();
     size(one).is_some() && size(one) == size(other)
-}
-
-/// The file that stands for a package.
-fn entry(folder: &Path, name: &str) -> PathBuf {
-    folder.join(ENTRY).join(name).join("__init__.py")
 }
 
 fn set_mode(path: &Path) -> std::io::Result<()> {
@@ -139,7 +146,7 @@ mod tests {
         assert!(programs.place(target.path()).unwrap());
         assert!(!programs.place(target.path()).unwrap());
         let placed = target.path().join(&programs.build);
-        assert!(entry(&placed, "parallel_python").is_file());
+        assert!(placed.join("python/parallel_python/__init__.py").is_file());
         fs::remove_file(placed.join(NEEDED[0])).unwrap();
         assert!(programs.place(target.path()).unwrap(), "a folder that lost a file is made anew");
         assert_eq!(Programs::in_folder(&placed).unwrap().build, programs.build);

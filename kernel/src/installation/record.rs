@@ -31,6 +31,8 @@ pub(super) struct Record {
     pub command: bool,
     /// The file by which the Python of the prefix finds the package.
     pub entry: Option<PathBuf>,
+    /// The files of the clusters panel.
+    panel: BTreeSet<PathBuf>,
     /// Folders that were not there before, each after the one it is in.
     folders: Vec<PathBuf>,
 }
@@ -77,6 +79,19 @@ impl Held {
     pub(super) fn save(&self) -> anyhow::Result<()> {
         let text = serde_json::to_vec_pretty(&self.record)?;
         files::put(&self.folder.join(FILE), &text, 0o644).map(drop)
+    }
+
+    /// Notes which files of the clusters panel there are from now on, and removes those of before.
+    ///
+    /// # Errors
+    /// What could not be removed.
+    pub(super) fn replace_panel(&mut self, files: impl IntoIterator<Item = PathBuf>) -> anyhow::Result<()> {
+        let files = files.into_iter().collect();
+        for old in self.record.panel.difference(&files) {
+            files::remove(&self.prefix.join(old))?;
+        }
+        self.record.panel = files;
+        self.save()
     }
 
     /// Removes builds that nobody is expected to run any more.

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from parallel_python import bulk
@@ -76,9 +77,13 @@ def _join(entry: registry.Entry) -> Conversation:
 
 def _at(connection_info: Any) -> registry.Entry | None:
     """Return the set that a file describes; other files, as ipyparallel has them, say nothing here."""
-    if isinstance(connection_info, str | os.PathLike):
-        return registry.at(connection_info)
-    return None
+    if not isinstance(connection_info, str | os.PathLike):
+        return None
+    entry = registry.at(connection_info)
+    if entry is None and Path(connection_info).parent == registry.folder():
+        there = "`parallel-python engines list` shows what there is"
+        raise FileNotFoundError(f"{os.fspath(connection_info)}: the engines it described have ended; {there}")
+    return entry
 
 
 def _own_link() -> ClientLink:

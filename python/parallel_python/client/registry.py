@@ -34,6 +34,12 @@ def set_name(profile: str | None, cluster_id: str | None) -> str | None:
     return f"{profile or 'default'}:{cluster_id}" if cluster_id else profile
 
 
+def split_name(name: str) -> tuple[str, str]:
+    """Return the profile and the cluster id that a set was registered for; it may have no id."""
+    profile, _, cluster_id = name.partition(":")
+    return profile, cluster_id
+
+
 def folder() -> Path:
     """Return the folder of the files."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")

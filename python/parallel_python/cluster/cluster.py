@@ -63,6 +63,7 @@ class Cluster:
     if TYPE_CHECKING:
         engine_timeout: float
         shutdown_atexit: bool
+        cluster_file: str
 
     def __init__(
         self,
@@ -94,7 +95,7 @@ class Cluster:
         self.engine_launcher = engines or engine_launcher_class or "mpi"
         for name, value in {**OPTIONS, **options}.items():
             setattr(self, name, value)
-        self._home = home_of(self.profile, self.cluster_id, stays=not self.shutdown_atexit)
+        self._home = home_of(self.profile, self.cluster_id, not self.shutdown_atexit, self.cluster_file)
         self.engines: dict[str, EngineSet] = {}
         self.controller: Controller | None = None
         self._client: Client | None = None
@@ -149,7 +150,7 @@ class Cluster:
 
     async def connect_client(self, **client_kwargs: Any) -> Client:
         """Return a client of the engines."""
-        name = {"profile": self.profile, "cluster_id": self.cluster_id}
+        name = {"profile": self.profile, "cluster_id": self.cluster_id, "url_file": self.cluster_file or None}
         return await asyncio.to_thread(Client, cluster=self, **{**name, **client_kwargs})
 
     async def start_and_connect(self, n: int | None = None, activate: bool = False) -> Client:
@@ -264,7 +265,9 @@ class Cluster:
         cls, cluster_file: str | None = None, *, profile: str | None = None, profile_dir: str | None = None,
         cluster_id: str = "", **kwargs: Any,
     ) -> Cluster:  # fmt: skip
-        """Return a cluster that runs: the notebook's engines, or elsewhere those of a name.
+        """Return a cluster that runs: a file's, else the notebook's engines, or elsewhere those of a name.
+
+        Files of ipyparallel's say nothing here.
 
         Raises
         ------
@@ -273,13 +276,15 @@ class Cluster:
         """
         if cluster_file is not None and not Path(cluster_file).is_file():
             raise FileNotFoundError(cluster_file)
-        if not has_own_engines():
+        found = registry.at(cluster_file) if cluster_file is not None else None
+        kwargs["cluster_file"] = str(found.file) if found is not None else ""
+        if found is None and not has_own_engines():
             try:
-                named = registry.at(cluster_file) if cluster_file is not None else None
-                found = named or registry.find(registry.set_name(profile, cluster_id))
+                found = registry.find(registry.set_name(profile, cluster_id))
             except OSError as error:
                 raise FileNotFoundError(str(error)) from None
-            profile, cluster_id = found.profile, ""
+        if found is not None:
+            profile, cluster_id = registry.split_name(found.profile)
         return cls.from_dict({"cluster": {"profile": profile, "cluster_id": cluster_id}}, **kwargs)
 
     @classmethod

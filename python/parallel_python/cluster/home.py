@@ -7,6 +7,7 @@ ends with the process that started it, however that ends, unless it was asked to
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,9 +34,11 @@ class Home(Protocol):
         ...
 
 
-def home_of(profile: str, cluster_id: str, stays: bool) -> Home:
-    """Return where a cluster of this name has its engines."""
-    return OwnEngines() if has_own_engines() else SetOfEngines(profile, cluster_id, stays)
+def home_of(profile: str, cluster_id: str, stays: bool, file: str) -> Home:
+    """Return where a cluster of this name has its engines; the file of a set says more than a name."""
+    if has_own_engines() and not (file and registry.at(file)):
+        return OwnEngines()
+    return SetOfEngines(profile, cluster_id, stays, file)
 
 
 class OwnEngines:
@@ -79,10 +82,12 @@ class SetOfEngines:
         Their name.
     stays : bool
         Whether they stay when this process ends.
+    file : str
+        Their file, where they run already; empty: the name says which they are.
     """
 
-    def __init__(self, profile: str, cluster_id: str, stays: bool) -> None:
-        self._profile, self._cluster_id, self._stays = profile, cluster_id, stays
+    def __init__(self, profile: str, cluster_id: str, stays: bool, file: str = "") -> None:
+        self._profile, self._cluster_id, self._stays, self._file = profile, cluster_id, stays, file
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -92,7 +97,7 @@ class SetOfEngines:
 
     def conversation(self) -> Conversation:
         """Return the way to them."""
-        return connect(self._profile, self._cluster_id)
+        return connect(self._profile, self._cluster_id, self._file or None)
 
     async def start(self, n: int | None) -> None:
         """Start the process, and wait until its engines are up."""
@@ -141,4 +146,6 @@ class SetOfEngines:
 def _program() -> list[str]:
     import _parallel_python
 
-    return [str(Path(_parallel_python.__file__).with_name("parallel-python")), "engines"]
+    # In a notebook's own process the module is part of the executable.
+    beside = getattr(_parallel_python, "__file__", None) or os.readlink("/proc/self/exe")
+    return [str(Path(beside).with_name("parallel-python")), "engines"]
