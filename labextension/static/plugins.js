@@ -13,6 +13,7 @@ const { ICommandPalette } = await take('@jupyterlab/apputils');
 const { IConsoleTracker } = await take('@jupyterlab/console');
 const { INotebookTracker } = await take('@jupyterlab/notebook');
 const { IStateDB } = await take('@jupyterlab/statedb');
+const { addIcon } = await take('@jupyterlab/ui-components');
 const { INotebookTree } = has('@jupyter-notebook/tree') ? await take('@jupyter-notebook/tree') : {};
 
 const ID = 'parallel-python:clusters';
@@ -64,7 +65,7 @@ function addCommands(app, clusters, actions, palette) {
   app.commands.addCommand(COMMANDS.create, {
     label: ({ isPalette }) => (isPalette ? 'Create New Cluster' : 'NEW'),
     caption: 'Create New Cluster',
-    iconClass: ({ isPalette }) => (isPalette ? '' : 'jp-AddIcon jp-Icon jp-Icon-16'),
+    icon: ({ isPalette }) => (isPalette ? undefined : addIcon),
     execute: () => actions.create()
   });
   palette?.addItem({ command: COMMANDS.create, category: 'Parallel Python', args: { isPalette: true } });

@@ -146,9 +146,7 @@ class Clusters:
         entries = await self._entries()
         self._known(name.key, entries)
         if name in entries and entries[name]["kind"] != "headless":
-            raise HTTPError(
-                409, f"{name.key} are a notebook's engines: it starts and stops them itself"
-            )
+            raise HTTPError(409, f"{name.key} are a notebook's engines: it starts and stops them itself")
         return name in entries
 
     @contextmanager

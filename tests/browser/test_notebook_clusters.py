@@ -1,0 +1,57 @@
+"""The clusters' tab in Jupyter Notebook 7, as the classic notebook had it. Numbers are rows."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from chromium import Page
+from server import TOKEN, Server
+from test_lab import browser  # noqa: F401  the fixture skips where there is no browser
+from test_lab_clusters import terminal
+
+ROW = ".pp-Tab tr[data-cluster-id='default:']"
+
+
+def test_5_30_engines_are_started_and_stopped_in_the_tab(tmp_path: Path) -> None:
+    for name in ("run", "ipython"):
+        (tmp_path / name).mkdir(mode=0o700)
+    environment = {
+        **os.environ,
+        "XDG_RUNTIME_DIR": str(tmp_path / "run"),
+        "IPYTHONDIR": str(tmp_path / "ipython"),
+        "PARALLEL_PYTHON_ENGINES": "2",
+    }
+    pictures = Path(os.environ.get("PARALLEL_PYTHON_PICTURES", tmp_path))
+    status = f"document.querySelector({ROW!r})?.cells[2].innerText"
+    with Server(tmp_path, environment, "notebook") as server, Page(tmp_path) as page:
+        page("Page.navigate", url=f"http://{server.address}/tree?token={TOKEN}")
+        tabs = "[...document.querySelectorAll('.lm-TabBar-tab')]"
+        tab = f"{tabs}.find(one => one.innerText == 'IPython Clusters')"
+        page.wait_for(f"!!{tab}")
+        page.evaluate(f"{tab}.setAttribute('data-clusters', '')")
+        page.wait_for("!document.querySelector('#jupyterlab-splash')")
+        page.click("[data-clusters]")
+        page.wait_for(f"{status} == 'stopped'")
+        heads = "[...document.querySelectorAll('.pp-Tab th')].map(one => one.innerText).join()"
+        assert page.evaluate(heads) == "profile,cluster id,status,# of engines,action"
+        page.screenshot(pictures / "notebook-0-stopped.png")
+
+        page.click(f"{ROW} input")
+        page("Input.insertText", text="many")
+        page.click(f"{ROW} button")
+        page.wait_for(f"{status} == 'invalid engine #'")
+        page.evaluate(f"document.querySelector({f'{ROW} input'!r}).select()")
+        page("Input.insertText", text="1")
+        page.click(f"{ROW} button")
+        page.wait_for(f"{status} == 'starting'")
+        page.wait_for(f"{status} == 'running'")
+        assert page.evaluate(f"document.querySelector({ROW!r}).cells[3].innerText") == "1"
+        assert terminal(environment, "list").startswith("default  headless  1 engines")
+        page.screenshot(pictures / "notebook-1-running.png")
+
+        page.click(f"{ROW} button[title^='Stop']")
+        page.wait_for(f"{status} == 'stopping'")
+        page.wait_for(f"{status} == 'stopped'")
+        assert terminal(environment, "list") == "no engines\n"
+    assert not list((tmp_path / "run").rglob("parallel-python-*")), "files are left"
