@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from headless import BIN, engines
 from notebook import descendants, mpiexec_of, wait_until_gone
 
-BIN = Path(sys.executable).parent
 #: A plain Python: it loads the engine library as an extension module, and says what it found.
 SCRIPT = """
 import json, pickle, sys
@@ -47,14 +47,6 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     yield {**os.environ, "XDG_RUNTIME_DIR": str(runtime), "PARALLEL_PYTHON": sys.executable}
     left = [path for path in runtime.rglob("*") if path.name != "parallel-python"]
     assert not left, "files are left"
-
-
-def engines(environment: dict[str, str], *words: str, code: int = 0) -> str:
-    """Run ``parallel-python engines`` and return what it says."""
-    command = [BIN / "parallel-python", "engines", *words]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 def script(environment: dict[str, str], code: str) -> str:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import runpy
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,43 +12,22 @@ from typing import Any
 
 import pytest
 
+from headless import assert_nothing_runs, engines, environment_in
 from notebook import KERNEL, ROOT, wait_until_gone
 from parallel_python.client import registry
 from server import Server
 
-BIN = Path(sys.executable).parent
 CLUSTERS = "ipyparallel/clusters"
-
-
-def environment_in(folder: Path) -> dict[str, str]:
-    """Return an environment in which nothing runs, with the profiles ``default`` and ``mpi``."""
-    for name in ("run", "ipython/profile_mpi", "ipython/profile_default", "ipython/profile_not:one"):
-        (folder / name).mkdir(parents=True, mode=0o700)
-    return {
-        **os.environ,
-        "XDG_RUNTIME_DIR": str(folder / "run"),
-        "IPYTHONDIR": str(folder / "ipython"),
-        "PARALLEL_PYTHON_ENGINES": "2",
-    }
-
-
-def terminal(environment: dict[str, str], *words: str) -> str:
-    """Run ``parallel-python engines``."""
-    command = [BIN / "parallel-python", "engines", *words]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server; at the end no set of engines may be left."""
     folder = tmp_path_factory.mktemp("clusters")
-    environment = environment_in(folder)
+    environment = environment_in(folder, ("default", "mpi", "not:one"))
     with Server(folder, environment) as server:
         yield server
-    assert terminal(environment, "list") == "no engines\n"
-    left = list((folder / "run").rglob("parallel-python-*"))
-    assert not left, "files are left"
+    assert_nothing_runs(environment)
 
 
 def ok(server: Server, method: str, path: str = "", **options: Any) -> Any:
@@ -133,7 +109,7 @@ def test_5_23_to_25_started_scaled_and_stopped(server: Server) -> None:
 
 
 def test_5_24_what_was_started_at_a_terminal_is_stopped_here(server: Server) -> None:
-    terminal(server.environment, "start", "-n", "1", "--daemonize")
+    engines(server.environment, "start", "-n", "1", "--daemonize")
     assert ok(server, "GET", "/default:")["state"] == "running"
     assert ok(server, "DELETE", "/default:") == 204
     assert ok(server, "GET", "/default:")["state"] == "stopped"
@@ -206,7 +182,7 @@ def test_engines_outlive_the_server_and_the_next_one_finds_them(tmp_path: Path) 
         assert model["state"] == "running" and model["controller"]["state"]["pid"] == pid
         assert ok(other, "DELETE", "/mpi:") == 204
     assert not wait_until_gone({pid}, 15)
-    assert not list((tmp_path / "run").rglob("parallel-python-*"))
+    assert_nothing_runs(environment)
 
 
 def test_names_are_those_of_the_client() -> None:

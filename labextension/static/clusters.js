@@ -25,7 +25,7 @@ export class Clusters {
   changed = new Signal(this);
   #settings;
   #doing = new Map();
-  #watchers = 0;
+  #watchers = new Set();
   #poll;
 
   constructor(settings) {
@@ -39,21 +39,14 @@ export class Clusters {
     });
   }
 
-  /** Somebody shows them from now on. */
-  watch() {
-    this.#watchers += 1;
-    if (this.#watchers === 1) {
-      void this.#poll.start();
-      this.refresh();
+  /** Somebody shows them from now on, or no more. */
+  watch(who, shows) {
+    if (shows) {
+      this.#watchers.add(who);
+    } else {
+      this.#watchers.delete(who);
     }
-  }
-
-  /** Somebody shows them no more. */
-  unwatch() {
-    this.#watchers -= 1;
-    if (this.#watchers === 0) {
-      void this.#poll.stop();
-    }
+    void (this.#watchers.size > 0 ? this.#poll.start() : this.#poll.stop());
   }
 
   /** Asks the server now. What goes wrong is shown in place of the clusters. */

@@ -10,7 +10,9 @@ const { Widget } = await take('@lumino/widgets');
 class Form extends Widget {
   constructor(rows, read) {
     const inputs = rows.map(([, properties]) => element('input.jp-mod-styled', properties));
-    const labelled = rows.map(([label], row) => element('label.pp-Form-row', {}, element('span', {}, label), inputs[row]));
+    const labelled = rows.map(([label], row) =>
+      element('label.pp-Form-row', {}, element('span', {}, label), inputs[row])
+    );
     super({ node: element('div.pp-Form', {}, ...labelled) });
     this.getValue = () => read(...inputs.map(input => input.value.trim()));
   }

@@ -4,7 +4,7 @@ import { take } from './shared.js';
 
 const { LabIcon } = await take('@jupyterlab/ui-components');
 
-const svgstr = `<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20" viewBox="0 0 64 64">
+const svgstr = `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 64 64">
   <g class="jp-icon3" fill="none" stroke="#616161" stroke-width="5" stroke-linecap="round">
     <path d="M9 9 H24 C38 9 36 32 50 32"/>
     <path d="M9 24.3 H22 C34 24.3 36 32 50 32"/>

@@ -42,21 +42,25 @@ export class ClustersPanel extends Widget {
     clusters.changed.connect(() => this.update());
   }
 
+  onAfterAttach() {
+    this.#clusters.watch(this, this.isVisible);
+  }
+
   onAfterShow() {
-    this.#clusters.watch();
-    this.update();
+    this.#clusters.watch(this, true);
   }
 
   onAfterHide() {
-    this.#clusters.unwatch();
+    this.#clusters.watch(this, false);
   }
 
   onUpdateRequest() {
     const { all, error } = this.#clusters;
     const items = all.map(cluster => this.#item(cluster));
-    const hint = error || (all.some(({ state }) => state !== 'stopped') ? '' : all.length ? HINT : '');
-    const note = element(error ? 'p.pp-Clusters-note.pp-mod-error' : 'p.pp-Clusters-note', {}, hint);
-    this.#listing.node.replaceChildren(element('ul.pp-Clusters-list', {}, ...items), ...(hint ? [note] : []));
+    const nothingRuns = all.length > 0 && all.every(({ state }) => state === 'stopped');
+    const note = element('p.pp-Clusters-note', {}, error || (nothingRuns ? HINT : ''));
+    note.classList.toggle('pp-mod-error', Boolean(error));
+    this.#listing.node.replaceChildren(element('ul.pp-Clusters-list', {}, ...items), note);
   }
 
   #item(cluster) {
@@ -83,7 +87,9 @@ export class ClustersPanel extends Widget {
     const { id, kind, state } = cluster;
     const busy = { disabled: state !== 'running' && state !== 'stopped' };
     const found = cluster.cluster_file && state === 'running';
-    const why = found ? `Inject client code for ${id}\n\n${code(cluster)}` : 'There is something to connect to once it runs';
+    const why = found
+      ? `Inject client code for ${id}\n\n${code(cluster)}`
+      : 'There is something to connect to once it runs';
     const insert = button('jp-mod-styled.pp-mod-code', '', why, () => inject(cluster), { disabled: !found });
     codeIcon.element({ container: insert, height: '16px', width: '16px' });
     if (kind === 'notebook') {

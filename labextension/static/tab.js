@@ -11,7 +11,7 @@ const COLUMNS = ['profile', 'cluster id', 'status', '# of engines', 'action'];
 export class ClustersTab extends Widget {
   #clusters;
   #actions;
-  #note = element('p.pp-Clusters-note');
+  #note = element('p.pp-Clusters-note.pp-mod-error');
   #body = element('tbody');
   /** What was typed as numbers of engines, by cluster. */
   #typed = new Map();
@@ -41,13 +41,16 @@ export class ClustersTab extends Widget {
     clusters.changed.connect(() => this.update());
   }
 
+  onAfterAttach() {
+    this.#clusters.watch(this, this.isVisible);
+  }
+
   onAfterShow() {
-    this.#clusters.watch();
-    this.update();
+    this.#clusters.watch(this, true);
   }
 
   onAfterHide() {
-    this.#clusters.unwatch();
+    this.#clusters.watch(this, false);
   }
 
   onUpdateRequest() {
@@ -63,8 +66,8 @@ export class ClustersTab extends Widget {
     const { id, state } = cluster;
     const isStopped = state === 'stopped';
     const status = element(`td.pp-mod-${state}`, {}, state);
-    const values = [titleOf(cluster), cluster.cluster.cluster_id];
-    const names = cluster.kind === 'notebook' ? [titleOf(cluster), ''] : [cluster.cluster.profile, values[1]];
+    const { profile, cluster_id } = cluster.cluster;
+    const names = cluster.kind === 'notebook' ? [titleOf(cluster), ''] : [profile, cluster_id];
     const engines = isStopped ? this.#input(cluster) : String(cluster.engines.n);
     const action = isStopped ? this.#starter(cluster, status) : this.#stopper(cluster);
     return element(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,21 +11,13 @@ import nbformat
 import pytest
 
 from chromium import Page
+from headless import assert_nothing_runs, engines, environment_in
 from notebook import KERNEL
 from server import TOKEN, Server
 from test_lab import browser, shows  # noqa: F401  the fixture skips where there is no browser
 
-BIN = Path(sys.executable).parent
 TAB = ".jp-SideBar .lm-TabBar-tab[data-id=parallel-python-clusters]"
 DIALOG = ".jp-Dialog"
-
-
-def terminal(environment: dict[str, str], *words: str) -> str:
-    """Run ``parallel-python engines``."""
-    command = [BIN / "parallel-python", "engines", *words]
-    return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=60, check=True
-    ).stdout
 
 
 def item(key: str, within: str = "") -> str:
@@ -76,22 +66,15 @@ def type_into(page: Page, number: int, text: str) -> None:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     """JupyterLab, in an environment in which nothing runs, with a notebook."""
-    for name in ("run", "ipython", ".config"):
-        (tmp_path / name).mkdir(mode=0o700)
+    (tmp_path / ".config").mkdir()
     (tmp_path / ".config/jupyter_lab_config.json").write_text('{"LabApp": {"expose_app_in_browser": true}}')
     spec = {"name": KERNEL, "display_name": "Parallel Python (Rust)", "language": "python"}
     book = nbformat.v4.new_notebook(metadata={"kernelspec": spec}, cells=[nbformat.v4.new_code_cell("")])
     nbformat.write(book, tmp_path / "book.ipynb")
-    environment = {
-        **os.environ,
-        "XDG_RUNTIME_DIR": str(tmp_path / "run"),
-        "IPYTHONDIR": str(tmp_path / "ipython"),
-        "PARALLEL_PYTHON_ENGINES": "2",
-    }
+    environment = environment_in(tmp_path)
     with Server(tmp_path, environment, "jupyterlab") as server:
         yield server
-    assert terminal(environment, "list") == "no engines\n"
-    assert not list((tmp_path / "run").rglob("parallel-python-*")), "files are left"
+    assert_nothing_runs(environment)
 
 
 def wait_for_lab(page: Page) -> None:
@@ -191,7 +174,7 @@ def test_5_27_the_server_is_asked_only_while_somebody_looks(tmp_path: Path, serv
         assert page.evaluate(asked) == 0
         page.click(TAB)
         # Something that was started elsewhere comes up by itself.
-        terminal(server.environment, "start", "-n", "1", "--profile", "elsewhere", "--daemonize")
+        engines(server.environment, "start", "-n", "1", "--profile", "elsewhere", "--daemonize")
         page.wait_for(says("elsewhere:", "State: running"), timeout=15)
         page.click(button("elsewhere:", "STOP"))
         page.wait_for(f"!document.querySelector({item('elsewhere:')!r})")
@@ -204,7 +187,7 @@ def test_5_27_the_server_is_asked_only_while_somebody_looks(tmp_path: Path, serv
 
 
 def test_5_28_dragged_into_a_notebook(tmp_path: Path, server: Server) -> None:
-    terminal(server.environment, "start", "-n", "1", "--daemonize")
+    engines(server.environment, "start", "-n", "1", "--daemonize")
     with Page(tmp_path) as page:
         open_lab(page, server, "/tree/book.ipynb")
         page.wait_for(says("default:", "State: running"))
@@ -235,10 +218,10 @@ def test_what_goes_wrong_is_said(tmp_path: Path, server: Server) -> None:
         open_lab(page, server)
         page.wait_for(says("default:", "State: Stopped"))
         # Started at a terminal meanwhile.
-        terminal(server.environment, "start", "-n", "1", "--daemonize")
+        engines(server.environment, "start", "-n", "1", "--daemonize")
         page.evaluate(f"document.querySelector({button('default:', 'Start')!r})?.click()")
         page.wait_for(f"document.querySelector('{DIALOG}')?.innerText.includes('runs already')")
         page.click(f"{DIALOG} .jp-Dialog-footer button")
         page.wait_for(says("default:", "State: running"))
-        terminal(server.environment, "stop")
+        engines(server.environment, "stop")
         page.wait_for(says("default:", "State: Stopped"), timeout=15)

@@ -6,22 +6,15 @@ import os
 from pathlib import Path
 
 from chromium import Page
+from headless import assert_nothing_runs, engines, environment_in
 from server import TOKEN, Server
 from test_lab import browser  # noqa: F401  the fixture skips where there is no browser
-from test_lab_clusters import terminal
 
 ROW = ".pp-Tab tr[data-cluster-id='default:']"
 
 
 def test_5_30_engines_are_started_and_stopped_in_the_tab(tmp_path: Path) -> None:
-    for name in ("run", "ipython"):
-        (tmp_path / name).mkdir(mode=0o700)
-    environment = {
-        **os.environ,
-        "XDG_RUNTIME_DIR": str(tmp_path / "run"),
-        "IPYTHONDIR": str(tmp_path / "ipython"),
-        "PARALLEL_PYTHON_ENGINES": "2",
-    }
+    environment = environment_in(tmp_path)
     pictures = Path(os.environ.get("PARALLEL_PYTHON_PICTURES", tmp_path))
     status = f"document.querySelector({ROW!r})?.cells[2].innerText"
     with Server(tmp_path, environment, "notebook") as server, Page(tmp_path) as page:
@@ -47,11 +40,10 @@ def test_5_30_engines_are_started_and_stopped_in_the_tab(tmp_path: Path) -> None
         page.wait_for(f"{status} == 'starting'")
         page.wait_for(f"{status} == 'running'")
         assert page.evaluate(f"document.querySelector({ROW!r}).cells[3].innerText") == "1"
-        assert terminal(environment, "list").startswith("default  headless  1 engines")
+        assert engines(environment, "list").startswith("default  headless  1 engines")
         page.screenshot(pictures / "notebook-1-running.png")
 
         page.click(f"{ROW} button[title^='Stop']")
         page.wait_for(f"{status} == 'stopping'")
         page.wait_for(f"{status} == 'stopped'")
-        assert terminal(environment, "list") == "no engines\n"
-    assert not list((tmp_path / "run").rglob("parallel-python-*")), "files are left"
+    assert_nothing_runs(environment)

@@ -1,0 +1,39 @@
+"""Sets of engines without a notebook, as tests use them: an environment of their own, and the command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+BIN = Path(sys.executable).parent
+
+
+def environment_in(folder: Path, profiles: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return an environment in which nothing runs; two engines are the usual number."""
+    for name in ("run", "ipython", *(f"ipython/profile_{profile}" for profile in profiles)):
+        (folder / name).mkdir(mode=0o700)
+    return {
+        **os.environ,
+        "XDG_RUNTIME_DIR": str(folder / "run"),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "PARALLEL_PYTHON_ENGINES": "2",
+    }
+
+
+def engines(environment: dict[str, str], *words: str, code: int = 0) -> str:
+    """Run ``parallel-python engines`` and return what it says."""
+    command = [BIN / "parallel-python", "engines", *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def assert_nothing_runs(environment: dict[str, str]) -> None:
+    """No set of engines may be there, nor anything that one has left."""
+    assert engines(environment, "list") == "no engines\n"
+    left = [
+        path for path in Path(environment["XDG_RUNTIME_DIR"]).rglob("*") if path.name != "parallel-python"
+    ]
+    assert not left, "files are left"
