@@ -161,7 +161,7 @@ def test_5_28_the_code_that_connects(server: Server, kernel: str) -> None:
 
 
 def test_5_23_what_does_not_start_says_why(tmp_path: Path) -> None:
-    environment = {**environment_in(tmp_path), "PARALLEL_PYTHON_MPIEXEC": "/nowhere/mpi%exec"}
+    environment = {**environment_in(tmp_path, ("mpi",)), "PARALLEL_PYTHON_MPIEXEC": "/nowhere/mpi%exec"}
     with Server(tmp_path, environment) as server:
         code, said = refused(server, "POST", "/mpi:")
         assert code == 500 and "`/nowhere/mpi%exec`" in said and "pip install mpich" in said
@@ -170,7 +170,7 @@ def test_5_23_what_does_not_start_says_why(tmp_path: Path) -> None:
 
 def test_engines_outlive_the_server_and_the_next_one_finds_them(tmp_path: Path) -> None:
     """As ``ipcluster``'s do; nothing else of a server that is killed is left."""
-    environment = environment_in(tmp_path)
+    environment = environment_in(tmp_path, ("mpi",))
     server = Server(tmp_path, environment)
     server.__enter__()
     pid = ok(server, "POST", "/mpi:", json={"n": 1})["controller"]["state"]["pid"]
