@@ -105,11 +105,17 @@ def test_5_06_stop(nb: Notebook) -> None:
     check(
         nb,
         """
-        stopped = []
-        cluster.engine_set.on_stop(stopped.append)
+        import threading
+        stopped, told = [], threading.Event()
+        def note(why):
+            # A callback may ask and wait for the answer.
+            stopped.append((why, len(rc.hub_history())))
+            told.set()
+        cluster.engine_set.on_stop(note)
         cluster.stop_cluster_sync()
         cluster.stop_controller_sync()
-        assert rc.ids == [] and len(stopped) == 1 and cluster.engines == {}
+        assert rc.ids == [] and told.wait(30) and cluster.engines == {}
+        assert len(stopped) == 1 and stopped[0][0]['exit_code'] == 0 and stopped[0][1] > 0
         raises(ipp.NoEnginesRegistered, 'wait_for_engines', rc.direct_view().apply, int)
         """,
     )

@@ -1,7 +1,9 @@
 """`Part`: one task on one engine, from its submission to its outcome. `Task`: its parts, one for each engine.
 
 Parts are filled by the thread of `parallel_python.client.link`, and by no other; whoever waits for one
-reads it after it is done. Values stay pickled until somebody wants them.
+reads it after it is done. Values stay pickled until somebody wants them. **Invariant**: what others may do at
+any time (ask for metadata, begin or end to listen, wait) happens under one lock, which is never held while
+code of others runs.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ Listener = Callable[["Part", str, Any], None]
 
 _session = uuid.uuid4().hex
 _numbers = itertools.count()
-_unpacking = threading.Lock()
+_changing = threading.Lock()
 
 
 def _begin_anew() -> None:
@@ -91,17 +93,23 @@ class Part:
     def metadata(self) -> Metadata:
         """What is known of it; made when it is first asked for, because most parts are never asked."""
         if self._metadata is None:
-            task = self.task
-            metadata = Metadata(
-                msg_id=self.msg_id, submitted=time_of(task.submitted), label=task.label, engine_id=self.rank,
-                after=task.after, follow=task.follow, execute_input=task.code, is_broadcast=task.broadcast,
-                is_coalescing=task.coalescing,
-            )  # fmt: skip
-            self._note_engine(metadata)
-            self._note_times(metadata)
-            self._note_end(metadata)
-            self._metadata = metadata
+            with _changing:
+                if self._metadata is None:
+                    self._metadata = self._new_metadata()
+                return self._metadata
         return self._metadata
+
+    def _new_metadata(self) -> Metadata:
+        task = self.task
+        metadata = Metadata(
+            msg_id=self.msg_id, submitted=time_of(task.submitted), label=task.label, engine_id=self.rank,
+            after=task.after, follow=task.follow, execute_input=task.code, is_broadcast=task.broadcast,
+            is_coalescing=task.coalescing,
+        )  # fmt: skip
+        self._note_engine(metadata)
+        self._note_times(metadata)
+        self._note_end(metadata)
+        return metadata
 
     def _note_engine(self, metadata: Metadata) -> None:
         metadata["engine_id"] = self.rank
@@ -134,14 +142,14 @@ class Part:
         payload = self._payload
         if payload is not None:
             value = loads(*payload)
-            with _unpacking:
+            with _changing:
                 if self._payload is not None:
                     self._value, self._payload = value, None
         return self._value
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is done; whether it is."""
-        with _unpacking:
+        with _changing:
             if self.done:
                 return True
             if self.waiting is None:
@@ -151,19 +159,41 @@ class Part:
 
     def watch(self, watcher: Callable[[Part], None]) -> None:
         """Have `watcher` called when it is done: now, if it is."""
-        with _unpacking:
+        with _changing:
             if not self.done:
                 self.watchers.append(watcher)
                 return
         watcher(self)
 
+    def listen(self, listener: Listener) -> list[tuple[str, Any]]:
+        """Have `listener` called with what comes to be shown; what there is already is returned."""
+        metadata = self.metadata
+        with _changing:
+            self.listeners.append(listener)
+            there = [(stream, metadata[stream]) for stream in ("stdout", "stderr") if metadata[stream]]
+            there += [("display_data", output) for output in metadata["outputs"]]
+            if metadata["execute_result"] is not None:
+                there.append(("execute_result", metadata["execute_result"]))
+        return there
+
+    def stop_listening(self, listener: Listener) -> None:
+        """Have a listener called no more."""
+        with _changing:
+            if listener in self.listeners:
+                self.listeners.remove(listener)
+
     # From here on: for the link's thread alone.
+
+    def _note(self, note: Callable[[Metadata], None]) -> None:
+        """Bring metadata up to date, if anybody has asked for them."""
+        with _changing:
+            if self._metadata is not None:
+                note(self._metadata)
 
     def on_rank(self, rank: int) -> None:
         """Note which engine runs it."""
         self.rank = rank
-        if self._metadata is not None:
-            self._note_engine(self._metadata)
+        self._note(self._note_engine)
 
     def restart(self) -> None:
         """Forget what an attempt has shown that failed and is repeated elsewhere."""
@@ -171,27 +201,33 @@ class Part:
 
     def on_stream(self, stream: str, text: str) -> None:
         """Take in text."""
-        self.metadata[stream] += text
-        self._tell(stream, text)
+        metadata = self.metadata
+        with _changing:
+            metadata[stream] += text
+            listeners = list(self.listeners)
+        self._tell(listeners, stream, text)
 
     def on_publish(self, msg_type: str, content: bytes, metadata: bytes, buffers: Sequence[bytes]) -> None:
         """Take in a display, its update, or that all is cleared."""
-        message = json.loads(content)
-        outputs = self.metadata["outputs"]
-        if msg_type == "display_data":
-            outputs.append(message)
-        elif msg_type == "update_display_data":
-            _update(outputs, message)
-        elif msg_type == "clear_output":
-            outputs.clear()
-            self.metadata.update(stdout="", stderr="")
-        self._tell(msg_type, message)
+        message, known = json.loads(content), self.metadata
+        with _changing:
+            if msg_type == "display_data":
+                known["outputs"].append(message)
+            elif msg_type == "update_display_data":
+                _update(known["outputs"], message)
+            elif msg_type == "clear_output":
+                known["outputs"].clear()
+                known.update(stdout="", stderr="")
+            listeners = list(self.listeners)
+        self._tell(listeners, msg_type, message)
 
     def on_result(self, count: int, content: bytes) -> None:
         """Take in the value of a cell's last expression, as it is shown."""
-        message = {**json.loads(content), "execution_count": count}
-        self.metadata["execute_result"] = message
-        self._tell("execute_result", message)
+        message, metadata = {**json.loads(content), "execution_count": count}, self.metadata
+        with _changing:
+            metadata["execute_result"] = message
+            listeners = list(self.listeners)
+        self._tell(listeners, "execute_result", message)
 
     def on_value(self, data: bytes, blobs: Sequence[bytes | bulk.Shared]) -> None:
         """Take in what a call returned."""
@@ -214,8 +250,7 @@ class Part:
     def on_times(self, count: int, started: float, completed: float) -> None:
         """Note when it ran, by its engine's clock."""
         self.times = (started, completed)
-        if self._metadata is not None:
-            self._note_times(self._metadata)
+        self._note(self._note_times)
         if self.task.method == "execute":
             from parallel_python.client.reply import ExecuteReply
 
@@ -225,19 +260,18 @@ class Part:
         """End it, and tell everybody who waits for it."""
         self.error = self.error or error
         self.received = time.time()
-        if self._metadata is not None:
-            self._note_end(self._metadata)
-        with _unpacking:
+        self._note(self._note_end)
+        with _changing:
             self.done = True
             watchers, self.watchers, waiting = self.watchers, [], self.waiting
-        self.listeners = []
+            self.listeners = []
         if waiting is not None:
             waiting.set()
         for watcher in watchers:
             watcher(self)
 
-    def _tell(self, kind: str, content: Any) -> None:
-        for listener in self.listeners:
+    def _tell(self, listeners: list[Listener], kind: str, content: Any) -> None:
+        for listener in listeners:
             listener(self, kind, content)
 
 

@@ -37,14 +37,41 @@ class Patience:
         """
         import concurrent.futures
 
+        self._conversation.refuse_to_wait()
         _, pending = concurrent.futures.wait(self._futures(jobs), no_limit(timeout))
         return not pending
 
     def wait_interactive(self, jobs: Any = None, interval: float = 1.0, timeout: float = -1.0) -> None:
-        """Wait for tasks with a bar that shows how many are done."""
+        """Wait for tasks with a bar that shows how many are done, of maps how many items.
+
+        Parameters
+        ----------
+        jobs : int, str, Future, or list of them, optional
+            As `wait` has them.
+        interval : float
+            Seconds between two drawings of the bar, at least.
+        timeout : float
+            Seconds to wait at most; negative: no limit.
+        """
+        from parallel_python.client.asyncresult import AsyncResult
         from parallel_python.client.progress import wait_with_bar
 
-        wait_with_bar(self._futures(jobs), "", "tasks", interval, timeout)
+        self._conversation.refuse_to_wait()
+        futures = self._futures(jobs)
+        results = [future for future in futures if isinstance(future, AsyncResult)]
+        others = [future for future in futures if not isinstance(future, AsyncResult)]
+
+        def progress() -> int:
+            return sum(result.progress for result in results) + sum(other.done() for other in others)
+
+        wait_with_bar(
+            [*others, *(part for result in results for part in result.split())],
+            len(others) + sum(map(len, results)),
+            progress,
+            "",
+            interval,
+            timeout,
+        )
 
     def _futures(self, jobs: Any) -> list[Future[Any]]:
         if jobs is None:
@@ -100,6 +127,8 @@ class Patience:
         from parallel_python.client.waiting import show_bar, wait_for_engines
 
         engines = self._conversation.engines
+        if block:
+            self._conversation.refuse_to_wait()
         future = wait_for_engines(engines, n, no_limit(timeout))
         if not block:
             return future

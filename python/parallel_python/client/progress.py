@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Future, wait
 from typing import Any
 
@@ -61,37 +61,72 @@ def _has_widgets() -> bool:
 
 def wait_with_bar(
     futures: Collection[Future[Any]],
+    total: int,
+    progress: Callable[[], int],
     desc: str,
-    unit: str,
     interval: float,
     timeout: float | None,
     widget: bool | None = None,
     return_when: str = ALL_COMPLETED,
 ) -> None:
-    """Wait for futures with a bar; it is drawn again at most every `interval` seconds."""
+    """Wait for futures with a bar; it is drawn again at most every `interval` seconds.
+
+    Parameters
+    ----------
+    futures : collection of Future
+        What is waited for.
+    total : int
+        How many tasks that is.
+    progress : callable
+        Returns how many of them are done.
+    desc : str
+        What they are, for people.
+    interval : float
+        Seconds between two drawings.
+    timeout : float or None
+        Seconds to wait at most; None or negative: no limit.
+    widget : bool, optional
+        Draw it as a widget; None: where that is possible.
+    return_when : {'ALL_COMPLETED', 'FIRST_EXCEPTION', 'FIRST_COMPLETED'}
+        What to wait for.
+    """
     until = None if timeout is None or timeout < 0 else time.monotonic() + timeout
-    bar = make_bar(len(futures), desc, unit, widget)
+    bar = make_bar(total, desc, "tasks", widget)
+
+    def draw() -> None:
+        if more := progress() - bar.n:
+            bar.update(more)
+
     try:
-        _wait(set(futures), bar, interval, until, return_when)
+        _wait(set(futures), draw, interval, until, return_when)
     finally:
         bar.refresh()
         bar.close()
 
 
 def _wait(
-    pending: set[Future[Any]], bar: Any, interval: float, until: float | None, return_when: str
+    pending: set[Future[Any]],
+    draw: Callable[[], None],
+    interval: float,
+    until: float | None,
+    return_when: str,
 ) -> None:
+    draw()
     while pending:
         left = None if until is None else until - time.monotonic()
         if left is not None and left <= 0:
             return
         # A bar with no news stays as it is, so that nothing wakes in vain.
         done, pending = wait(pending, left, FIRST_COMPLETED)
-        if pending and interval > 0:
-            more, pending = wait(pending, interval if left is None else min(interval, left), ALL_COMPLETED)
+        if pending and interval > 0 and return_when != FIRST_COMPLETED:
+            more, pending = wait(pending, interval if left is None else min(interval, left), return_when)
             done |= more
-        bar.update(len(done))
+        draw()
         if return_when == FIRST_COMPLETED and done:
             return
-        if return_when == FIRST_EXCEPTION and any(future.exception() is not None for future in done):
+        if return_when == FIRST_EXCEPTION and any(map(_failed, done)):
             return
+
+
+def _failed(future: Future[Any]) -> bool:
+    return not future.cancelled() and future.exception() is not None

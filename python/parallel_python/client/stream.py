@@ -26,26 +26,21 @@ class Streamer:
         self._context = copy_context()
         self._lock = threading.Lock()
         self._unfinished: dict[tuple[Part, str], str] = {}
+        self._ended = False
 
     def follow(self, part: Part) -> None:
         """Show what there is of a part, and what comes."""
         with self._lock:
-            part.listeners.append(self._listen)
-            metadata = part.metadata
-            for stream in ("stdout", "stderr"):
-                if metadata[stream]:
-                    self._show(part, stream, metadata[stream])
-            for output in list(metadata["outputs"]):
-                self._show(part, "display_data", output)
-            if metadata["execute_result"] is not None:
-                self._show(part, "execute_result", metadata["execute_result"])
+            # What comes while this is shown waits for the lock.
+            for kind, content in part.listen(self._listen):
+                self._show(part, kind, content)
 
     def end(self, parts: Sequence[Part]) -> None:
         """Show no more than the lines that were left unfinished."""
         with self._lock:
+            self._ended = True
             for part in parts:
-                if self._listen in part.listeners:
-                    part.listeners.remove(self._listen)
+                part.stop_listening(self._listen)
             for (part, stream), text in self._unfinished.items():
                 self._write(part, stream, text + "\n")
             self._unfinished.clear()
@@ -54,7 +49,8 @@ class Streamer:
 
     def _listen(self, part: Part, kind: str, content: Any) -> None:
         with self._lock:
-            self._context.run(self._show, part, kind, content)
+            if not self._ended:
+                self._context.run(self._show, part, kind, content)
 
     def _show(self, part: Part, kind: str, content: Any) -> None:
         if kind in ("stdout", "stderr"):

@@ -71,7 +71,7 @@ class Waitable(Future[Any]):
         widget: bool | None = None,
         return_when: str = ALL_COMPLETED,
     ) -> None:
-        """Wait with a bar that shows how many tasks are done.
+        """Wait with a bar that shows how many tasks are done, of a map how many items.
 
         Parameters
         ----------
@@ -86,7 +86,17 @@ class Waitable(Future[Any]):
         """
         from parallel_python.client.progress import wait_with_bar
 
-        wait_with_bar(self.split(), self._fname, "tasks", interval, timeout, widget, return_when)
+        self._before_waiting()
+        wait_with_bar(
+            self.split(),
+            len(self),
+            lambda: self.progress,
+            self._fname,
+            interval,
+            timeout,
+            widget,
+            return_when,
+        )
 
     def ready(self) -> bool:
         """Tell whether it is done."""
@@ -131,6 +141,12 @@ class Waitable(Future[Any]):
         return asyncio.wrap_future(self).__await__()
 
     if TYPE_CHECKING:
+
+        def __len__(self) -> int: ...
+
+        @property
+        def progress(self) -> int:
+            """How many are done."""
 
         def split(self) -> tuple[AsyncResult, ...]:
             """Return one result for each task."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ class EngineSet:
         return {"launching": "before", "up": "running"}.get(self._engines.phase, "after")
 
     def on_stop(self, callback: Callable[[dict[str, Any]], None]) -> None:
-        """Have `callback` called once with why, when the engines have stopped."""
+        """Have `callback` called once with why, when the engines have stopped; in a thread of its own."""
         if not self._on_stop:
             self._engines.watchers.append(self._look)
         self._on_stop.append(callback)
@@ -70,10 +71,10 @@ class EngineSet:
         if self._engines.phase in ("off", "failed"):
             self._engines.watchers.remove(self._look)
             callbacks, self._on_stop = self._on_stop, []
+            told = {"exit_code": 0 if self._engines.phase == "off" else 1, "identifier": self.identifier}
             for callback in callbacks:
-                callback(
-                    {"exit_code": 0 if self._engines.phase == "off" else 1, "identifier": self.identifier}
-                )
+                # This is the thread that completes results: a callback that waits for one must not run in it.
+                threading.Thread(target=callback, args=(dict(told),), daemon=True).start()
 
     def get_output(self, remove: bool = False) -> str:
         """Return why the engines failed, if they did; what they print is in the notebook."""

@@ -15,7 +15,7 @@ from collections import namedtuple
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
-from parallel_python.serialize.functions import main_namespace, nested
+from parallel_python.serialize.functions import annotations_of, main_namespace, nested
 
 _ids: weakref.WeakKeyDictionary[type, str] = weakref.WeakKeyDictionary()
 _classes: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
@@ -50,7 +50,7 @@ def _attributes(cls: type, known: frozenset[str] = frozenset()) -> dict[str, Any
         if name not in _PASSED_OVER and name not in known and not isinstance(value, slots)
     }
     if "__annotate_func__" in cls.__dict__:
-        found["__annotations__"] = cls.__annotations__
+        found["__annotations__"] = annotations_of(cls)
     return found
 
 

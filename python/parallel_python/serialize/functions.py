@@ -60,7 +60,7 @@ def reduce_function(function: FunctionType, *, with_helpers: bool) -> tuple[Any,
         function.__qualname__,
         function.__defaults__,
         function.__kwdefaults__,
-        function.__annotations__,
+        annotations_of(function),
         function.__doc__,
         function.__dict__,
         tuple(_content(cell) for cell in closure),
@@ -70,6 +70,20 @@ def reduce_function(function: FunctionType, *, with_helpers: bool) -> tuple[Any,
     )
     arguments = (VERSION, _dump_code(code, code.co_filename), module, closure, own is not None)
     return _make_function, arguments, state, None, None, _fill_function
+
+
+def annotations_of(annotated: Any) -> dict[str, Any]:
+    """Return the annotations of a function or class; as text where they name what is not there.
+
+    From Python 3.14 on they are evaluated when they are asked for.
+    """
+    try:
+        found: dict[str, Any] = annotated.__annotations__
+        return found
+    except Exception:
+        annotationlib = importlib.import_module("annotationlib")
+        found = annotationlib.get_annotations(annotated, format=annotationlib.Format.STRING)
+        return found
 
 
 def reduce_cell(cell: CellType) -> tuple[Any, ...]:
@@ -226,7 +240,7 @@ def interactive(function: Callable[..., Any] | type) -> Any:
         )
         copy.__kwdefaults__ = function.__kwdefaults__
         copy.__dict__.update(function.__dict__)
-        copy.__doc__, copy.__annotations__ = function.__doc__, function.__annotations__
+        copy.__doc__, copy.__annotations__ = function.__doc__, annotations_of(function)
         copy.__qualname__ = function.__qualname__
         function = copy
     function.__module__ = "__main__"
