@@ -1,4 +1,4 @@
-"""Annotations that are evaluated when they are asked for, as from Python 3.14 on, and name what is not there."""
+"""Annotations that are evaluated when they are asked for (Python 3.14), and name what is not there."""
 
 from __future__ import annotations
 
