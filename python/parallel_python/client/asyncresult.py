@@ -16,7 +16,6 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from parallel_python.client.errors import combine
-from parallel_python.client.metadata import KEYS
 from parallel_python.client.part import Part
 from parallel_python.client.several import Several
 from parallel_python.client.timing import Timing
@@ -204,52 +203,6 @@ class AsyncResult(Timing, Several, Waitable):
     def r(self) -> Any:
         """The value, when it is there."""
         return self.get()
-
-    def get_dict(self, timeout: float = -1) -> dict[int, Any]:
-        """Wait and return the values by engine id.
-
-        Raises
-        ------
-        ValueError
-            When an engine has done more than one of the tasks.
-        """
-        values = self.get(timeout)
-        ids = [part.rank for part in self._parts]
-        for engine in ids:
-            if ids.count(engine) > 1:
-                raise ValueError(f"Cannot build dict, {ids.count(engine)} jobs ran on engine #{engine}")
-        return dict(zip(ids, [values] if self._single_result else values, strict=True))  # type: ignore[arg-type]
-
-    @property
-    def result_dict(self) -> dict[int, Any]:
-        """The values by engine id, when they are there."""
-        return self.get_dict()
-
-    # What it is made of.
-
-    @property
-    def msg_ids(self) -> list[str]:
-        """The tasks' ids."""
-        return [part.msg_id for part in self._parts]
-
-    @property
-    def metadata(self) -> Any:
-        """What is known of the tasks: a dict, or a list of them."""
-        if self._single_result and self._parts:
-            return self._parts[0].metadata
-        return [part.metadata for part in self._parts]
-
-    def _known(self, key: str) -> Any:
-        found = [part.metadata[key] for part in self._parts]
-        return found[0] if self._single_result and found else found
-
-    def __getattr__(self, key: str) -> Any:
-        if key not in KEYS:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {key!r}")
-        return self._known(key)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *KEYS})
 
     def __repr__(self) -> str:
         if self.cancelled():

@@ -11,6 +11,7 @@ import concurrent.futures
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from parallel_python.client.metadata import KEYS
 from parallel_python.client.part import Part
 
 if TYPE_CHECKING:
@@ -27,6 +28,50 @@ class Several:
     _single_result: bool
     _return_exceptions: bool
     _split: tuple[AsyncResult, ...] | None
+
+    @property
+    def msg_ids(self) -> list[str]:
+        """The tasks' ids."""
+        return [part.msg_id for part in self._parts]
+
+    @property
+    def metadata(self) -> Any:
+        """What is known of the tasks: a dict, or a list of them."""
+        if self._single_result and self._parts:
+            return self._parts[0].metadata
+        return [part.metadata for part in self._parts]
+
+    def _known(self, key: str) -> Any:
+        found = [part.metadata[key] for part in self._parts]
+        return found[0] if self._single_result and found else found
+
+    def __getattr__(self, key: str) -> Any:
+        if key not in KEYS:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {key!r}")
+        return self._known(key)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *KEYS})
+
+    def get_dict(self, timeout: float = -1) -> dict[int, Any]:
+        """Wait and return the values by engine id.
+
+        Raises
+        ------
+        ValueError
+            When an engine has done more than one of the tasks.
+        """
+        values = self._whole().get(timeout)
+        ids = [part.rank for part in self._parts]
+        for engine in ids:
+            if ids.count(engine) > 1:
+                raise ValueError(f"Cannot build dict, {ids.count(engine)} jobs ran on engine #{engine}")
+        return dict(zip(ids, [values] if self._single_result else values, strict=True))  # type: ignore[arg-type]
+
+    @property
+    def result_dict(self) -> dict[int, Any]:
+        """The values by engine id, when they are there."""
+        return self.get_dict()
 
     def split(self) -> tuple[AsyncResult, ...]:
         """Return one `AsyncResult` for each task, the same ones each time."""
@@ -105,7 +150,7 @@ class Several:
     def __getitem__(self, key: int | slice | str) -> Any:
         whole = self._whole()
         if isinstance(key, str):
-            return whole._known(key)
+            return self._known(key)
         if not whole.done():
             raise builtins.TimeoutError("Result not ready.")
         return whole.get()[key]
