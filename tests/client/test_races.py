@@ -11,8 +11,9 @@ import pytest
 
 from parallel_python.client import part as module
 from parallel_python.client.metadata import Metadata
-from parallel_python.client.part import Part, Task
+from parallel_python.client.part import Part
 from parallel_python.client.stream import Streamer, stream_parts
+from parallel_python.client.task import Task
 
 
 def a_part() -> Part:

@@ -28,8 +28,9 @@ from parallel_python.client.answer import Answer
 from parallel_python.client.clientlink import ClientLink, Submission
 from parallel_python.client.engines import Engines
 from parallel_python.client.errors import EngineError, KernelError, RemoteError, TaskAborted
-from parallel_python.client.part import Part, Task
+from parallel_python.client.part import Part
 from parallel_python.client.sent import Sent, size_of
+from parallel_python.client.task import Task
 
 #: So many bytes are submitted at once; a message may be 512 MiB at most.
 MOST_AT_ONCE = 32 << 20

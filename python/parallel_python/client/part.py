@@ -1,4 +1,4 @@
-"""`Part`: one task on one engine, from its submission to its outcome. `Task`: its parts, one for each engine.
+"""`Part`: one task on one engine, from its submission to its outcome.
 
 Parts are filled by the thread of `parallel_python.client.link`, and by no other; whoever waits for one
 reads it after it is done. Values stay pickled until somebody wants them. **Invariant**: what others may do at
@@ -8,41 +8,24 @@ code of others runs.
 
 from __future__ import annotations
 
-import itertools
 import json
-import os
 import threading
 import time
-import uuid
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from parallel_python import bulk
 from parallel_python.client.errors import RemoteError, TaskAborted
 from parallel_python.client.metadata import Metadata, time_of
 from parallel_python.serialize import loads
 
+if TYPE_CHECKING:
+    from parallel_python.client.task import Task
+
 #: What somebody who shows output while it comes is called with: part, kind, content.
 Listener = Callable[["Part", str, Any], None]
 
-_session = uuid.uuid4().hex
-_numbers = itertools.count()
 _changing = threading.Lock()
-
-
-def _begin_anew() -> None:
-    """Give a forked process names of its own."""
-    global _session
-    _session = uuid.uuid4().hex
-
-
-os.register_at_fork(after_in_child=_begin_anew)
-
-
-def new_name() -> str:
-    """Return a name that no other task has, in any process."""
-    return f"{_session}_{next(_numbers)}"
 
 
 def split_id(msg_id: str) -> tuple[str, int | None]:
@@ -281,69 +264,3 @@ def _update(outputs: list[dict[str, Any]], message: dict[str, Any]) -> None:
     for output in outputs:
         if wanted is not None and output.get("transient", {}).get("display_id") == wanted:
             output["data"], output["metadata"] = message["data"], message["metadata"]
-
-
-class Task:
-    """What is submitted under one name.
-
-    Parameters
-    ----------
-    label : str
-        What it is, for people.
-    method : {'apply', 'execute'}
-        The kind of work.
-    ranks : sequence of int or None
-        On which engines; None: on one that the kernel chooses.
-    uuid_of : callable
-        Returns an engine's uuid.
-    """
-
-    def __init__(
-        self,
-        label: str | None,
-        method: str,
-        ranks: Sequence[int] | None,
-        uuid_of: Callable[[int], str | None],
-    ) -> None:
-        self.name = new_name()
-        self.label = label
-        self.method = method
-        #: When it was submitted, in seconds since 1970.
-        self.submitted = time.time()
-        self.uuid_of = uuid_of
-        self.code: str | None = None
-        self.after: list[str] = []
-        self.follow: list[str] = []
-        self.broadcast = self.coalescing = False
-        #: Whether results lie in memory that the kernel holds for us.
-        self.shared = False
-        #: What the submission shares, until the kernel has it.
-        self.file: bulk.SharedFile | bulk.SharedFiles | None = None
-        self._parts: dict[int | None, Part] = {
-            rank: Part(self, rank) for rank in ([None] if ranks is None else ranks)
-        }
-        self._released: dict[int | None, weakref.ref[Part]] = {}
-        #: Whether the kernel chooses the engine.
-        self.balanced = ranks is None
-
-    def part(self, rank: int | None) -> Part | None:
-        """Return the part on an engine, if anybody still holds it."""
-        key = None if self.balanced else rank
-        if key in self._parts:
-            return self._parts[key]
-        released = self._released.get(key)
-        return None if released is None else released()
-
-    def release(self) -> None:
-        """Hold the parts no longer: they go when those who wait for them have gone."""
-        self._released = {rank: weakref.ref(part) for rank, part in self._parts.items()}
-        self._parts = {}
-
-    def rename(self, name: str) -> None:
-        """Give it the name by which the kernel knows it; for a task that somebody else submitted."""
-        self.name = name
-        for rank, part in self._parts.items():
-            part.msg_id = name if rank is None else f"{name}@{rank}"
-
-    def __iter__(self) -> Iterator[Part]:
-        return iter(self._parts.values())

@@ -14,8 +14,9 @@ from parallel_python.client import query as queries
 from parallel_python.client.asyncresult import AsyncResult
 from parallel_python.client.mapresult import AsyncHubResult
 from parallel_python.client.metadata import time_of
-from parallel_python.client.part import Part, Task, split_id
+from parallel_python.client.part import Part, split_id
 from parallel_python.client.targets import is_one
+from parallel_python.client.task import Task
 
 if TYPE_CHECKING:
     from parallel_python.client.clientlink import Submission

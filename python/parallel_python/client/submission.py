@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from parallel_python import bulk
 from parallel_python.client.clientlink import Submission
-from parallel_python.client.part import Task
+from parallel_python.client.task import Task
 from parallel_python.engine import operations
 from parallel_python.serialize import dumps
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from parallel_python.client import cache, submission
 from parallel_python.client.cache import Cache
-from parallel_python.client.part import Part, Task, split_id
+from parallel_python.client.part import Part, split_id
+from parallel_python.client.task import Task
 
 if TYPE_CHECKING:
     from parallel_python.client.asyncresult import AsyncResult
