@@ -26,7 +26,12 @@ def test_5_01_what_can_be_said(nb: Notebook) -> None:
         raises(NotImplementedError, "no launcher 'slurm' here", ipp.Cluster, engines='slurm')
         raises(TypeError, 'engine_launcher_class', ipp.Cluster, engines='mpi', engine_launcher_class='mpi')
         raises(TypeError, "no option 'colour'", ipp.Cluster, colour='red')
-        assert ipp.Cluster(engine_timeout=5).engine_timeout == 5
+        options = {'delay': 2.0, 'controller_ip': '*', 'controller_location': 'x', 'controller_args': ['a'],
+                   'engine_timeout': 5, 'shutdown_atexit': False, 'load_profile': False, 'log_level': 10,
+                   'send_engines_connection_env': False, 'cluster_file': 'f', 'profile_dir': '/p'}
+        made = ipp.Cluster(cluster_id='mine', **options)
+        assert {name: getattr(made, name) for name in options} == options and made.cluster_id == 'mine'
+        assert ipp.Cluster().cluster_id.partition('-')[0].isdecimal()
         """,
     )
 
@@ -41,6 +46,10 @@ def test_2_30_and_5_02_start_and_connect_uses_the_engines_that_are_there(nb: Not
         assert client.ids == [0, 1] and client.cluster is cluster
         assert client[:].apply_sync(__import__('os').getpid) == pids
         assert client.wait_for_engines() is None
+        unsaid = ipp.Cluster().start_and_connect_sync(activate=True)
+        assert unsaid.cluster.n is None and unsaid.wait_for_engines() is None
+        magics = get_ipython().magics_manager.magics['line']['px'].__self__
+        assert magics.view.block is True and magics.view.client is unsaid
         """,
     )
     assert cell.stdout == ""
@@ -66,9 +75,22 @@ def test_5_03_to_15_members(nb: Notebook) -> None:
         """
         assert repr(cluster).startswith("<Cluster(cluster_id='") and 'controller=<running>' in repr(cluster)
         identifier, = cluster.engines
+        said = f"profile='default', controller=<running>, engine_sets=['{identifier}'])>"
+        assert repr(cluster).endswith(said)
+        assert cluster.engine_set.get_output() == '' == cluster.controller.get_output()
+        raises(KeyError, "no engines 'other': there are", cluster.stop_engines_sync, 'other')
         assert cluster.engine_set.n == 3 and cluster.engine_set.state == 'running'
         raises(KeyError, 'no engines', cluster.signal_engines_sync, 2, 'other')
-        cluster.signal_engines_sync(2)
+        for sig in (2, 'SIGINT', '2'):
+            begun = client[:].execute("import time; print('begun', flush=True)\\nwhile True: time.sleep(0.01)")
+            while begun.stdout != ['begun\\n'] * 3: pass
+            cluster.signal_engines_sync(sig, identifier)
+            error = raises(ipp.CompositeError, 'KeyboardInterrupt', begun.get, 30)
+            assert len(error.elist) == 3
+        raises(KeyError, 'SIGNONE', cluster.signal_engines_sync, 'SIGNONE')
+        cluster.signal_engine_sync(1, '2')
+        other = ipp.Cluster(n=3)
+        assert other.start_engines_sync(engine_set_id='named') == 'named' and list(other.engines) == ['named']
         raises(NotImplementedError, 'MPI world', cluster.start_engines_sync, 1)
         raises(NotImplementedError, 'alone', cluster.stop_engine_sync, 0)
         raises(RuntimeError, 'already running', cluster.start_controller_sync)

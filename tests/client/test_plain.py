@@ -205,8 +205,10 @@ except ipp.RemoteError as error:
     assert error.ename == 'EngineError', error
 try:
     rc[0].apply_sync(int)
-except (ipp.EngineError, ipp.NoEnginesRegistered, OSError) as error:
-    pass
+except ipp.EngineError as error:
+    assert 'connection to the engines has ended' in str(error) and "start 'again' again" in str(error)
+else:
+    raise AssertionError('nobody was there to do it')
 terminal('start', '-n', '2', '--profile', 'again', '--daemonize')
 try:
     assert ipp.Client(profile='again')[:].apply_sync(int) == [0, 0]
@@ -226,6 +228,9 @@ with ipp.Cluster(n=2, engines='mpi') as rc:
     name = rc.cluster.cluster_id
     assert ipp.Client(profile='default', cluster_id=name).ids == [0, 1]
     assert ipp.ClusterManager().load_clusters()[f'default:{name}'].connect_client_sync().ids == [0, 1]
+    load = lambda **only: list(ipp.ClusterManager().load_clusters(**only))
+    assert load(profile='default') == [f'default:{name}'] and load(profile='nobodys') == []
+    assert f'default:{name}' in load(profiles=['other', 'default'])
 async def main():
     async with ipp.Cluster(n=1) as rc:
         assert await rc[:].apply_async(int, 3) == [3]

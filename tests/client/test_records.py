@@ -51,6 +51,39 @@ def test_2_15_and_3_07_abort(nb: Notebook) -> None:
     )
 
 
+def test_2_15_and_3_07_abort_of_all_and_of_some_engines(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        gate = Gate(); held = [gate.hold(rc[0]), gate.hold(rc[1])]
+        zero, one = rc[0].apply_async(int), rc[1].apply_async(int)
+        assert rc.outstanding == {*held[0].msg_ids, *held[1].msg_ids, *zero.msg_ids, *one.msg_ids}
+        rc.abort([zero, one], targets=1, block=True)
+        raises(ipp.TaskAborted, 'aborted', one.get)
+        assert not zero.done()
+        view = rc[:2]
+        mine = view.apply_async(int)
+        assert view.outstanding == set(mine.msg_ids)
+        view.abort(targets=[0, 1], block=True)
+        raises(ipp.CompositeError, 'TaskAborted', mine.get)
+        assert not zero.done() and view.outstanding == set()
+        again = rc[1].apply_async(int)
+        assert rc.result_status([zero, again])['pending'] == [*zero.msg_ids, *again.msg_ids]
+        rc.abort(block=True)
+        raises(ipp.TaskAborted, '', zero.get)
+        raises(ipp.TaskAborted, '', again.get)
+        lview = rc.load_balanced_view([0, 1])
+        waiting = [lview.apply_async(int) for _ in range(40)]
+        status = rc.queue_status()
+        assert status['unassigned'] > 0 and len(rc.outstanding) == 42
+        assert status['unassigned'] + sum(status[n]['tasks'] + status[n]['queue'] for n in range(4)) >= 40
+        gate.open(2)
+        for one in held: one.get()
+        assert rc.wait(timeout=30) and {one.get() for one in waiting} == {0}
+        """,
+    )
+
+
 def test_4_18_several_that_were_aborted_raise(nb: Notebook) -> None:
     check(
         nb,
@@ -206,6 +239,75 @@ def test_2_27_and_28_history_and_queries(nb: Notebook) -> None:
         later = rc.db_query({'completed': {'$gte': started}, 'engine_id': 0})
         assert ar.msg_ids[0] in [record['msg_id'] for record in later]
         raises(ValueError, 'no test', rc.db_query, {'engine_id': {'$like': 1}})
+        """,
+    )
+
+
+def test_2_28_all_tests_and_keys(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        from datetime import datetime, timedelta
+        rc.purge_everything()
+        begun = datetime.now()
+        ok = rc[0].execute("import sys; print('out'); print('err', file=sys.stderr)"); ok.get()
+        bad = rc[1].apply_async(lambda: 1 / 0, ); bad.wait()
+        ended = datetime.now()
+        one, two = ok.msg_ids[0], bad.msg_ids[0]
+        def found(query, **more): return {record['msg_id'] for record in rc.db_query(query, **more)}
+        for query, expected in [
+            ({'engine_id': 1}, {two}), ({'engine_id': {'$eq': 0}}, {one}), ({'engine_id': {'$ne': 0}}, {two}),
+            ({'engine_id': {'$lt': 1}}, {one}), ({'engine_id': {'$lte': 1}}, {one, two}),
+            ({'engine_id': {'$gt': 0}}, {two}), ({'engine_id': {'$gte': 0, '$lt': 1}}, {one}),
+            ({'engine_id': {'$in': [1, 5]}}, {two}), ({'engine_id': {'$nin': [1, 5]}}, {one}),
+            ({'code': {'$glob': '*print(*'}}, {one}), ({'execute_input': {'$glob': '*sys*'}}, {one}),
+            ({'completed': {'$gte': begun, '$lte': ended}}, {one, two}),
+            ({'submitted': {'$lt': begun - timedelta(hours=1)}}, set()),
+            ({'completed': {'$ne': None}, 'status': 'error'}, {two}),
+            ({'stdout': {'$glob': '*out*'}}, {one}), ({'stderr': 'err\\n'}, {one}),
+            ({'error': {'$ne': None}}, {two}), ({'client_uuid': {'$exists': True}}, {one, two}),
+        ]:
+            assert found(query) == expected, (query, found(query))
+        told = rc.db_query({'msg_id': one}, keys=['stdout', 'stderr', 'engine_uuid'])
+        shown = {'stdout': 'out\\n', 'stderr': 'err\\n', 'engine_uuid': ok.engine_uuid}
+        assert told == [{'msg_id': one, **shown}]
+        assert rc.db_query({'msg_id': two}, keys='status') == [{'msg_id': two, 'status': 'error'}]
+        raises(ValueError, "no 'result_header': they have", rc.db_query, {'result_header': 1})
+        raises(ValueError, "no 'colour'", rc.db_query, {}, keys=['colour'])
+        """,
+    )
+
+
+def test_2_29_what_is_purged_where(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        rc.purge_everything()
+        def kept():
+            ar = rc[:2].apply_async(int)
+            ar.owner = False
+            ar.wait()
+            return ar
+        ar = kept()
+        ids = ar.msg_ids
+        rc.purge_local_results(ar.msg_ids[0])
+        assert ids[0] not in rc.metadata and ids[1] in rc.metadata and set(ids) <= set(rc.hub_history())
+        rc.purge_local_results(targets=1)
+        assert ids[1] not in rc.metadata
+        ar = kept()
+        rc.purge_hub_results(ar)
+        assert not set(ar.msg_ids) & set(rc.hub_history()) and set(ar.msg_ids) <= set(rc.metadata)
+        one, two = rc[0].apply(int), rc[1].apply(int)
+        one.get(), two.get()
+        rc.purge_hub_results(targets=[0])
+        left = rc.hub_history()
+        assert one.msg_ids[0] not in left and two.msg_ids[0] in left
+        rc.purge_local_results('all')
+        assert rc.metadata == {}
+        view = rc[2]
+        mine = view.apply(int); mine.get()
+        view.purge_results(mine)
+        assert mine.msg_ids[0] not in rc.hub_history()
         """,
     )
 

@@ -211,6 +211,9 @@ def test_3_11_to_13_members(nb: Notebook) -> None:
         view = rc[:]
         ar = view.apply(int); ar.get()
         assert view.get_result(-1).get() == 0
+        view.targets = list(range(4)) * 3
+        assert repr(view) == '<DirectView [0, 1, 2, 3,...]>'
+        raises(NotImplementedError, 'alone', rc[2].shutdown)
         """,
     )
 
@@ -454,6 +457,13 @@ def test_3_46_interactive(nb: Notebook) -> None:
         class C:
             def m(self): return mpi_rank
         assert dview.apply_sync(lambda c: c.m(), C()) == [0, 1, 2, 3]
+        exec('import json\\ntold = 1\\ndef g(): return told, json.dumps(1)', module.__dict__)
+        told, json = 2, __import__('json')
+        local = ipp.interactive(module.g)
+        assert local() == (2, '1') and module.g() == (1, '1'), 'here they are the notebooks'
+        dview.push({'told': 3}, block=True)
+        del json
+        assert dview.apply_sync(local) == [(3, '1')] * 4, 'modules that it names come along'
         """,
     )
 

@@ -90,7 +90,7 @@ class Client(Views, Tasks, Patience, Control, Records, Purging):
         engines = self._conversation.engines
         told = engines.told
         self._conversation.link.open()
-        if not engines.wait(lambda: engines.told > told, None if timeout is None else max(timeout, 10)):
+        if not engines.wait(lambda: engines.told > told, timeout):
             raise builtins.TimeoutError("the kernel does not answer: Hub connection request timed out")
         engines.wait(lambda: engines.phase in ("up", "failed", "off"))
         if engines.phase == "off":

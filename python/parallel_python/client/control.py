@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from parallel_python.client.link import Conversation
 
 
+def signal_number(sig: int | str) -> int:
+    """Return the number of a signal that is given by its number or its name, as ``'SIGINT'`` or ``'9'``.
+
+    Raises
+    ------
+    KeyError
+        When there is no signal of that name.
+    """
+    return signal.Signals[sig].value if isinstance(sig, str) and not sig.isdecimal() else int(sig)
+
+
 class Control:
     """A part of `parallel_python.client.client.Client`."""
 
@@ -81,8 +92,8 @@ class Control:
         block : bool, optional
             Whether to wait until it has been sent.
         """
-        number = signal.Signals[sig].value if isinstance(sig, str) and not sig.isdecimal() else int(sig)
-        return self._finish(self._conversation.ask("signal", self._targets(targets), number), block)
+        answer = self._conversation.ask("signal", self._targets(targets), signal_number(sig))
+        return self._finish(answer, block)
 
     def shutdown(
         self, targets: Any = "all", restart: bool = False, hub: bool = False, block: bool | None = None

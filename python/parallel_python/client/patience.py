@@ -101,7 +101,7 @@ class Patience:
         Parameters
         ----------
         n : int, optional
-            How many; None: as many as the client's cluster was made for.
+            How many; None: as many as the client's cluster was made for, or has.
         timeout : float
             Seconds to wait at most; negative: no limit.
         block : bool
@@ -121,9 +121,9 @@ class Patience:
             When the engines are stopped or cannot start.
         """
         if n is None:
-            n = getattr(self.cluster, "n", None)
-            if n is None:
+            if self.cluster is None:
                 raise TypeError("n engines to wait for must be specified")
+            n = int(self.cluster.n or sum(engines.n for engines in self.cluster.engines.values()) or 1)
         from parallel_python.client.waiting import show_bar, wait_for_engines
 
         engines = self._conversation.engines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from fnmatch import fnmatch
 from typing import Any
 
@@ -44,10 +45,19 @@ def matches(record: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
 
 def _passes(value: Any, wanted: Any) -> bool:
     if not isinstance(wanted, dict):
-        return bool(value == wanted)
+        return bool(value == _aware(wanted))
     for name, other in wanted.items():
         if name not in TESTS:
             raise ValueError(f"there is no test {name!r}: they are {', '.join(TESTS)}")
-        if not TESTS[name](value, other):
+        if not TESTS[name](value, _aware(other)):
             return False
     return True
+
+
+def _aware(wanted: Any) -> Any:
+    """Return a time with its zone, which is the local one where nothing is said; anything else as it is."""
+    if isinstance(wanted, datetime) and wanted.tzinfo is None:
+        return wanted.astimezone()
+    if isinstance(wanted, list | tuple | set):
+        return [_aware(one) for one in wanted]
+    return wanted

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from parallel_python.client import entries
 from parallel_python.client import query as queries
 from parallel_python.client.asyncresult import AsyncResult
 from parallel_python.client.mapresult import AsyncHubResult
-from parallel_python.client.metadata import time_of
 from parallel_python.client.part import Part, split_id
 from parallel_python.client.targets import is_one
 from parallel_python.client.task import Task
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from parallel_python.client.clientlink import Submission
     from parallel_python.client.link import Conversation
 
-Record = dict[str, Any]
+Record = entries.Record
 
 
 class Records:
@@ -135,7 +134,7 @@ class Records:
 
     def hub_history(self) -> list[str]:
         """Return the ids of all clients' tasks, in order."""
-        return [_flat(entry)["msg_id"] for entry in self._entries()]
+        return [record["msg_id"] for record in self._entries()]
 
     def db_query(self, query: Mapping[str, Any], keys: Iterable[str] | None = None) -> list[Record]:
         """Return the records of tasks that match.
@@ -144,21 +143,40 @@ class Records:
         ----------
         query : dict
             Values by key, or tests: ``{'completed': {'$ne': None}}``; the tests are ``$eq $ne $lt $lte $gt
-            $gte $in $nin $glob``.
+            $gte $in $nin $glob``. Times without a zone are of the local one.
         keys : list of str, optional
-            Which keys the records have; ``msg_id`` is always among them.
+            Which keys the records have; ``msg_id`` is always among them. None: all of
+            `parallel_python.client.entries.KEYS`; those of `FETCHED`, ``stdout`` and its like, where named.
+
+        Raises
+        ------
+        ValueError
+            When there is no such key or no such test.
         """
         wanted = None if keys is None else {"msg_id", *([keys] if isinstance(keys, str) else keys)}
-        found = [record for record in map(_flat, self._entries()) if queries.matches(record, query)]
+        entries.check([*query, *(wanted or ())])
+        later = {key: test for key, test in query.items() if key in entries.FETCHED}
+        first = {key: test for key, test in query.items() if key not in later}
+        found = [record for record in self._entries() if queries.matches(record, first)]
+        if fetched := [key for key in entries.FETCHED if key in later or key in (wanted or ())]:
+            self._fetch(found, fetched)
         return [
             {key: value for key, value in record.items() if wanted is None or key in wanted}
             for record in found
+            if queries.matches(record, later)
         ]
 
-    def _entries(self) -> list[tuple[Record, str | None]]:
-        """Return one entry for each part of each task: its record, and its engine."""
+    def _fetch(self, records: list[Record], keys: list[str]) -> None:
+        """Add what tasks showed and raised to their records."""
+        for record, part in zip(records, self._parts_of([one["msg_id"] for one in records]), strict=True):
+            if record["status"] in entries.ENDED:
+                part.wait()
+            record.update({key: part.metadata[key] for key in keys})
+
+    def _entries(self) -> list[Record]:
+        """Return one record for each part of each task."""
         return [
-            (record, rank)
+            entries.flat(record, rank)
             for record in self._records()
             for rank in ([None] if record["targets"] is None else map(str, record["targets"]))
         ]
@@ -239,28 +257,3 @@ def _task_of(record: Record, uuid_of: Any) -> Task:
     task.submitted = record["submitted"]
     task.code = record.get("code")
     return task
-
-
-def _flat(entry: tuple[Record, str | None]) -> Record:
-    """Return a record of one part, as ipyparallel's records are."""
-    record, rank = entry
-    parts: dict[str, Any] = record["parts"]
-    chosen = rank if rank is not None else next(iter(parts), None)
-    part = parts.get(chosen or "", {})
-    name = record["name"]
-    return {
-        "msg_id": name if rank is None else f"{name}@{rank}",
-        "submitted": _time(record["submitted"]),
-        "started": _time(part.get("started")),
-        "completed": _time(part.get("completed")),
-        "engine_id": None if chosen is None else int(chosen),
-        "status": part.get("status"),
-        "label": record.get("label"),
-        "method": record["method"],
-        "code": record.get("code"),
-        "client": record.get("client"),
-    }
-
-
-def _time(seconds: float | None) -> datetime | None:
-    return None if seconds is None else time_of(seconds)

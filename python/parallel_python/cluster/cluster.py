@@ -8,7 +8,6 @@ whose name ends in ``_sync`` and which works inside a running event loop too.
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from parallel_python.client import registry
 from parallel_python.client.client import Client
 from parallel_python.client.connecting import has_own_engines
+from parallel_python.client.control import signal_number
 from parallel_python.cluster.engineset import Controller, EngineSet, check_launcher
 from parallel_python.cluster.home import home_of
 from parallel_python.cluster.twins import run, with_twins
@@ -188,16 +188,31 @@ class Cluster:
         return engine_set_id
 
     async def signal_engines(self, signum: int | str, engine_set_id: str | None = None) -> None:
-        """Send a signal to all engines."""
+        """Send a signal to all engines.
+
+        Parameters
+        ----------
+        signum : int or str
+            Its number or its name, as ``'SIGINT'``.
+        engine_set_id : str, optional
+            Which engines, where there are several sets of them.
+        """
         self._set(engine_set_id)
-        number = signal.Signals[signum].value if isinstance(signum, str) else int(signum)
-        conversation = self._home.conversation()
+        number, conversation = signal_number(signum), self._home.conversation()
         await asyncio.wrap_future(conversation.ask("signal", conversation.engines.ids, number))
 
     async def signal_engine(self, engine_id: int, signum: int | str) -> None:
-        """Send a signal to one engine."""
-        number = signal.Signals[signum].value if isinstance(signum, str) else int(signum)
-        await asyncio.wrap_future(self._home.conversation().ask("signal", [engine_id], number))
+        """Send a signal to one engine.
+
+        Parameters
+        ----------
+        engine_id : int
+            The engine.
+        signum : int or str
+            As for `signal_engines`.
+        """
+        answer = self._home.conversation().ask("signal", [engine_id], signal_number(signum))
+        await asyncio.wrap_future(answer)
 
     async def restart_engines(self, engine_set_id: str | None = None) -> None:
         """Start as many new engines in place of the old ones, whose namespaces are lost."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from parallel_python.client import registry
@@ -24,10 +25,25 @@ class ClusterManager:
     def _key(cluster: Cluster) -> str:
         return f"{cluster.profile}:{cluster.cluster_id}"
 
-    def load_clusters(self, **options: Any) -> dict[str, Cluster]:
-        """Return all clusters: the notebook's engines, or elsewhere all sets of engines of this user."""
+    def load_clusters(
+        self, *, profile: str | None = None, profiles: Iterable[str] | None = None, **options: Any
+    ) -> dict[str, Cluster]:
+        """Take note of the clusters that run, and return all that are known.
+
+        Parameters
+        ----------
+        profile : str, optional
+            Only those of this profile. In a notebook there are its kernel's engines, which have any.
+        profiles : iterable of str, optional
+            Only those of these profiles.
+        **options
+            ``profile_dir`` and its like, which have nothing to do here.
+        """
+        wanted = {*(profiles or ()), *([profile] if profile else ())}
         names = [None] if has_own_engines() else [entry.profile for entry in registry.entries()]
         for name in names:
+            if wanted and name is not None and not wanted & {name, name.partition(":")[0]}:
+                continue
             if name is None and self._clusters:
                 continue
             cluster = Cluster.from_file(profile=name)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from parallel_python.serialize import sources
 
@@ -27,6 +28,10 @@ VERSION = sys.version_info[:2]
 
 #: Helpers that were bound here, by name: those a later arrival may replace.
 _bound: dict[str, Any] = {}
+
+
+#: The globals of what `interactive` has copied.
+_written_in: WeakKeyDictionary[FunctionType, dict[str, Any]] = WeakKeyDictionary()
 
 
 def main_namespace() -> dict[str, Any]:
@@ -118,7 +123,7 @@ def _are_of(namespace: dict[str, Any], module: str) -> bool:
 
 
 def _helpers(function: FunctionType) -> dict[str, Any]:
-    namespace = function.__globals__
+    namespace = _written_in.get(function, function.__globals__)
     found: dict[str, Any] = {}
     for name in global_names(function.__code__):
         value = namespace.get(name)
@@ -223,7 +228,8 @@ def _bind(helpers: dict[str, Any]) -> None:
 def interactive(function: Callable[..., Any] | type) -> Any:
     """Decorate a function or class so that it behaves as if it had been typed into the notebook.
 
-    On an engine its globals are then the engine's namespace, wherever it was defined.
+    Its globals are then those of ``__main__``, here and on an engine, wherever it was defined. Modules that
+    it names come along, as with any function.
 
     Returns
     -------
@@ -233,7 +239,7 @@ def interactive(function: Callable[..., Any] | type) -> Any:
     if isinstance(function, FunctionType):
         copy = FunctionType(
             function.__code__,
-            function.__globals__,
+            main_namespace(),
             function.__name__,
             function.__defaults__,
             function.__closure__,
@@ -242,6 +248,7 @@ def interactive(function: Callable[..., Any] | type) -> Any:
         copy.__dict__.update(function.__dict__)
         copy.__doc__, copy.__annotations__ = function.__doc__, annotations_of(function)
         copy.__qualname__ = function.__qualname__
+        _written_in[copy] = function.__globals__
         function = copy
     function.__module__ = "__main__"
     return function
