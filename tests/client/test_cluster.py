@@ -82,7 +82,8 @@ def test_5_03_to_15_members(nb: Notebook) -> None:
         assert cluster.engine_set.n == 3 and cluster.engine_set.state == 'running'
         raises(KeyError, 'no engines', cluster.signal_engines_sync, 2, 'other')
         for sig in (2, 'SIGINT', '2'):
-            begun = client[:].execute("import time; print('begun', flush=True)\\nwhile True: time.sleep(0.01)")
+            code = "import time; print('begun', flush=True)\\nwhile True: time.sleep(0.01)"
+            begun = client[:].execute(code)
             while begun.stdout != ['begun\\n'] * 3: pass
             cluster.signal_engines_sync(sig, identifier)
             error = raises(ipp.CompositeError, 'KeyboardInterrupt', begun.get, 30)
