@@ -22,7 +22,7 @@ class PrePickled:
         self.data, self.buffers, _ = dumps(obj)
 
     def get_object(self) -> Any:
-        """Return a copy of the value."""
+        """Return the value, made anew; large arrays in it are those of the original."""
         return loads(self.data, self.buffers)
 
     def __reduce__(self) -> tuple[Any, ...]:

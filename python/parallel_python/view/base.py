@@ -155,7 +155,20 @@ class View:
         return self.client.results
 
     def wait(self, jobs: Any = None, timeout: float = -1) -> bool:
-        """Wait for tasks; by default for all of this view's."""
+        """Wait for tasks.
+
+        Parameters
+        ----------
+        jobs : int, str, Future, or list of them, optional
+            As for `Client.wait`; None: all of this view's that are not done.
+        timeout : float
+            Seconds to wait at most; negative: no limit.
+
+        Returns
+        -------
+        bool
+            Whether all are done.
+        """
         return self.client.wait(sorted(self.outstanding) if jobs is None else jobs, timeout)
 
     def spin(self) -> None:
@@ -163,14 +176,39 @@ class View:
         self.client.spin()
 
     def abort(self, jobs: Any = None, targets: Any = None, block: bool | None = None) -> Any:
-        """Take back tasks that have not begun; by default those of this view."""
+        """Take back tasks that have not begun; those that run go on.
+
+        Parameters
+        ----------
+        jobs : str, AsyncResult, or list of them, optional
+            None: all of this view's that are not done.
+        targets : optional
+            Only what is meant for these engines.
+        block : bool, optional
+            Whether to wait until it is decided; None: as the view does.
+        """
         jobs = sorted(self.outstanding) if jobs is None else jobs
         return self.client.abort(jobs, targets, self.block if block is None else block)
 
     def get_result(
         self, indices_or_msg_ids: Any = None, block: bool | None = None, owner: bool = False
     ) -> Any:
-        """Return the result of tasks, by their numbers in this view's history or by their ids."""
+        """Return the result of tasks.
+
+        Parameters
+        ----------
+        indices_or_msg_ids : int, str, AsyncResult, or list of them, optional
+            Numbers in this view's history, or ids; None: the last one.
+        block : bool, optional
+            Whether to wait until they are done; None: as the client does.
+        owner : bool
+            Whether the client forgets the values when the result has them.
+
+        Returns
+        -------
+        AsyncResult
+            Also where it blocks.
+        """
         wanted = -1 if indices_or_msg_ids is None else indices_or_msg_ids
         if isinstance(wanted, int):
             wanted = self.history[wanted]

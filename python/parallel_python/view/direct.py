@@ -81,7 +81,20 @@ class DirectView(View):
     def run(
         self, filename: str, targets: Any = None, block: bool | None = None, label: str | None = None
     ) -> AsyncResult:
-        """Run a file's code on the engines; it is read here."""
+        """Run a file's code on the engines.
+
+        Parameters
+        ----------
+        filename : str
+            The file, which is read here.
+        targets, block, label : optional
+            As for `execute`.
+
+        Returns
+        -------
+        AsyncResult
+            Also where it blocks.
+        """
         with open(filename, encoding="utf-8") as file:
             code = file.read() + "\n"
         return self.execute(code, targets=targets, block=block, label=label)
@@ -128,11 +141,23 @@ class DirectView(View):
         return self._call(operations.pull, (names,), {}, block, targets, "_pull")
 
     def get(self, key_s: str | Iterable[str]) -> Any:
-        """Wait for the values of expressions on the engines and return them."""
+        """Wait for the values of expressions on the engines and return them.
+
+        Parameters
+        ----------
+        key_s : str or iterable of str
+            As for `pull`.
+        """
         return self.pull(key_s, block=True)
 
     def update(self, ns: dict[str, Any]) -> Any:
-        """As `push`."""
+        """Bind values to names on the engines, as `push`, waiting where the view blocks.
+
+        Parameters
+        ----------
+        ns : dict
+            The values by name.
+        """
         return self.push(ns)
 
     def __getitem__(self, key: str) -> Any:
@@ -142,7 +167,15 @@ class DirectView(View):
         self.update({key: value})
 
     def clear(self, targets: Any = None, block: bool | None = None) -> Any:
-        """Empty the engines' namespaces."""
+        """Empty the engines' namespaces, and their ``Out`` and ``In``.
+
+        Parameters
+        ----------
+        targets : optional
+            Which engines, if not the view's.
+        block : bool, optional
+            Whether to wait until it is done; None: as the view does.
+        """
         block = self.block if block is None else block
         return self.client.clear(self.targets if targets is None else targets, block)
 
