@@ -170,14 +170,20 @@ def test_signals_and_stacks(nb: Notebook) -> None:
     nb.ok(HELPERS)
     cell = nb.ok(
         "core.submit([('s1', 'sleep', [1], call(time.sleep, 60))])\n"
-        "while 'operations' not in (stacks := ask('query', 'stacks', [0, 1]))['1']: pass\n"
+        "while 'operations' not in (stacks := ask('query', 'stacks', [0, 1]))['1']['threads']: pass\n"
         "print(sorted(stacks))\n"
+        "status = ask('query', 'status', [])\n"
+        "print([status[rank]['status']['resident'] > 0 for rank in '0123'],\n"
+        "      [(status[rank]['runs'] or {}).get('label') for rank in '0123'])\n"
         "print(ask('signal', [1, 7], 15)[0])\n"
         "print(ask('signal', [1], 2))\n"
         "wait('s1')\n"
         "print(outcomes('s1')[1][0])"
     )
-    assert cell.stdout == "['0', '1']\nEngineError\nNone\nKeyboardInterrupt\n"
+    assert cell.stdout == (
+        "['0', '1']\n[True, True, True, True] [None, 'sleep', None, None]\n"
+        "EngineError\nNone\nKeyboardInterrupt\n"
+    )
 
 
 def test_an_engine_that_dies_loses_its_tasks_alone(nb: Notebook) -> None:

@@ -106,11 +106,12 @@ impl ClientLink {
         self.ask(py, Ask::Engines { ask, action, count })
     }
 
-    /// Asks for `queues`, `records` or the `stacks` of some engines.
+    /// Asks for `queues`, `records`, the engines' `status` or the `stacks` of some.
     fn query(&self, py: Python<'_>, ask: u64, query: &str, targets: Vec<u32>) -> PyResult<()> {
         let query = match query {
             "queues" => Query::Queues,
             "records" => Query::Records,
+            "status" => Query::Status,
             "stacks" => Query::Stacks { targets },
             other => return Err(PyValueError::new_err(format!("there is no query `{other}`"))),
         };

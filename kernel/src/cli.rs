@@ -51,6 +51,11 @@ pub struct KernelOptions {
     #[arg(short = 'n', long = "engine-count", value_name = "N", env = "PARALLEL_PYTHON_ENGINES",
           value_parser = clap::value_parser!(u32).range(1..=4096))]
     engine_count: Option<u32>,
+    /// Use the engines of this profile in place of own ones: those that `parallel-python engines start` keeps, or
+    /// another kernel's (the stem of its connection file) [PROFILE: default].
+    #[arg(long, value_name = "PROFILE", env = "PARALLEL_PYTHON_ATTACH", num_args = 0..=1,
+          default_missing_value = "default")]
+    attach: Option<String>,
     /// When to start the engines.
     #[arg(long, value_enum, default_value = "eager")]
     engines: Engines,
@@ -116,6 +121,12 @@ impl KernelOptions {
     #[must_use]
     pub fn size(&self) -> u32 {
         self.engine_count.unwrap_or_else(|| crate::machine::Capacity::now().engines())
+    }
+
+    /// Whose engines to use; `None`: own ones.
+    #[must_use]
+    pub fn attach(&self) -> Option<&str> {
+        self.attach.as_deref().filter(|profile| !profile.is_empty())
     }
 
     /// Whether somebody watches what cells show.

@@ -9,15 +9,11 @@ use std::time::{Duration, Instant};
 use fabric::message::client::Ask;
 use fabric::message::report::Event as Report;
 
-use crate::clients::{self, ClientId, Clients, Core};
+use crate::clients::{self, ClientId, Clients, Core, NOBODY};
 use crate::cluster::{self, Cluster, Notice, Phase, SetId, Terms};
 
 /// How long the engines may take to end. The launcher ends what is left.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// Why nobody can be asked for input.
-const NOBODY: &str = "this engine asks for input, but it belongs to no notebook: nobody can be asked; give what it \
-                      needs as an argument";
 
 /// Everything that can happen.
 #[derive(Debug)]
@@ -88,7 +84,7 @@ impl Hub {
     pub fn on(&mut self, event: Event, now: Instant) -> Vec<Effect> {
         match event {
             Event::Asked(client, ask) => self.act(now, |clients, core| clients.ask(client, ask, core)),
-            Event::Left(client) => self.act(now, |clients, _| clients.leave(client)),
+            Event::Left(client) => self.act(now, |clients, core| clients.leave(client, core)),
             Event::Engines(set, event) => {
                 self.act(now, |_, core| core.cluster.on(set, event, core.now, core.out))
             }
@@ -132,8 +128,10 @@ impl Hub {
                 self.effects.push(Effect::Phase);
             }
             self.act(now, |clients, core| match notice {
-                Notice::Report { rank, event: Report::Ask { question, .. }, .. } => {
-                    core.cluster.answer(rank, question, Err(NOBODY.to_owned()), core.out);
+                Notice::Report { task, rank, event: event @ Report::Ask { question, .. } } => {
+                    if !clients.pass_on(task, rank, &event) {
+                        core.cluster.answer(rank, question, Err(NOBODY.to_owned()), core.out);
+                    }
                 }
                 notice => drop(clients.notice(notice, core)),
             });
@@ -147,3 +145,6 @@ impl Hub {
         std::mem::take(&mut self.effects)
     }
 }
+
+#[cfg(test)]
+mod tests;

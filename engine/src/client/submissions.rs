@@ -1,6 +1,6 @@
 //! Submissions as Python writes them.
 
-use fabric::message::client::{Dependency, Placement, Submission};
+use fabric::message::client::{Caller, Dependency, Placement, Submission};
 use fabric::message::task::Work;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -18,7 +18,8 @@ type Any = (String, Option<Vec<u32>>, u32, Option<f64>, Option<Names>, Option<Na
 type Names = (Vec<String>, bool, bool, bool);
 
 pub(super) fn submission((name, label, placement, work): Submitted<'_>) -> PyResult<Submission> {
-    Ok(Submission { name, label, placement: placement_of(&placement)?, work: work_of(&work)? })
+    let (placement, work) = (placement_of(&placement)?, work_of(&work)?);
+    Ok(Submission { name, label, placement, work, caller: Caller::Program })
 }
 
 /// A list of ranks, or a tuple that begins with `any`.

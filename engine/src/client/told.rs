@@ -78,8 +78,9 @@ impl AsFd for Inbox {
 /// One thing that was told, as a tuple that begins with what it is.
 pub(super) fn tuple<'py>(py: Python<'py>, told: &Told) -> PyResult<Bound<'py, PyTuple>> {
     match told {
-        Told::Engines { phase, reason, engines } => {
-            let engine = |one: &EngineInfo| (one.rank, one.host.clone(), one.pid, one.alive);
+        Told::Engines { phase, reason, engines, .. } => {
+            let engine =
+                |one: &EngineInfo| (one.hello.rank, one.hello.host.clone(), one.pid, one.died.is_none());
             let engines: Vec<_> = engines.iter().map(engine).collect();
             ("engines", phase, reason, engines).into_pyobject(py)
         }
@@ -109,7 +110,7 @@ fn report<'py>(py: Python<'py>, name: &str, rank: Rank, event: &Event) -> PyResu
         Event::Payload { content } => ("payload", name, rank, bytes(content)).into_pyobject(py),
         Event::Value { payload } => value(py, "value", name, rank, payload),
         Event::Data { payload } => value(py, "data", name, rank, payload),
-        // The kernel puts it to the person at the notebook, and tells no client.
+        // A kernel puts it to the person at its notebook; no other client is told.
         Event::Ask { prompt, .. } => ("ask", name, rank, prompt).into_pyobject(py),
         Event::Done { outcome, count, started, completed } => {
             let outcome = match outcome {

@@ -1,13 +1,15 @@
 //! The conversation between whoever uses the client API and the cluster core that owns the engines.
 //!
 //! A client is the notebook's own Python (its messages travel inside [`super::local`]) or any other process of
-//! the same user (on a socket of its own, after a [`ClientHello`]).
+//! the same user (on a socket of its own, after a [`ClientHello`]): a script, or a kernel that uses these engines.
 //!
 //! **Invariant**: what is told of one task on one rank keeps its order, and [`Told::Over`] or
-//! [`Told::Refused`] is the last word on a task.
+//! [`Told::Refused`] is the last word on a task; but what threads and children of a cell ([`Caller::Cell`]) still
+//! print is told to its kernel after that.
 
 use serde::{Deserialize, Serialize};
 
+use super::lifeline::{Question, WorkerHello};
 use super::report::{Event, Raised};
 use super::task::Work;
 use super::{Json, Rank};
@@ -69,6 +71,25 @@ pub enum Ask {
         /// How many there are to be; `None`: as many as there are, or as usual.
         count: Option<u32>,
     },
+    /// What code on an engine asked ([`Event::Ask`]) has been answered.
+    Input {
+        /// The engine.
+        rank: Rank,
+        /// The engine's number for the question.
+        question: u64,
+        /// What was typed, or why nobody can be asked.
+        answer: Result<String, String>,
+    },
+    /// Say something about what is being typed. The answer is the content of Jupyter's reply; null from an engine
+    /// that is busy or has nothing to say.
+    Enquire {
+        /// Names the question in its answer.
+        ask: u64,
+        /// The engine.
+        rank: Rank,
+        /// What is asked.
+        about: Question,
+    },
     /// Say how things are.
     Query {
         /// Names the question in its answer.
@@ -103,7 +124,9 @@ pub enum Query {
     Queues,
     /// The records of all tasks that are remembered.
     Records,
-    /// The Python stacks of engines.
+    /// How every engine is ([`super::lifeline::Status`]), and what it runs, whoever gave it that.
+    Status,
+    /// The Python stacks of engines, and the MPI functions they are in.
     Stacks {
         /// Which engines.
         targets: Vec<Rank>,
@@ -121,6 +144,19 @@ pub struct Submission {
     pub placement: Placement,
     /// What.
     pub work: Work,
+    /// On whose behalf.
+    pub caller: Caller,
+}
+
+/// On whose behalf work is done: whether there is a person who can be asked, and who shows what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Caller {
+    /// A program: nobody can be asked for input.
+    Program,
+    /// Code in a notebook's Python: who submits it answers what it asks ([`Event::Ask`], [`Ask::Input`]).
+    Notebook,
+    /// A notebook's parallel cell: besides, who submits it shows what it says, and holds none of its values.
+    Cell,
 }
 
 /// Where work is to be done.
@@ -164,10 +200,14 @@ pub struct Dependency {
 pub enum Told {
     /// The engines as they are now.
     Engines {
+        /// Counts the changes, so that who is told on two connections knows what is news.
+        change: u64,
         /// `off`, `launching`, `up`, `stopping` or `failed`.
         phase: String,
         /// Why they failed; empty otherwise.
         reason: String,
+        /// What a person should know of them.
+        caution: Option<String>,
         /// All of the present set, the dead too.
         engines: Vec<EngineInfo>,
     },
@@ -215,14 +255,12 @@ pub enum Told {
 }
 
 /// One engine, for clients.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EngineInfo {
-    /// Its rank, which is its id.
-    pub rank: Rank,
-    /// Its host.
-    pub host: String,
     /// Its process.
     pub pid: u32,
-    /// Whether it lives.
-    pub alive: bool,
+    /// What it said when it came up: its rank, which is its id, its host, its Python.
+    pub hello: WorkerHello,
+    /// How it died: "was killed by signal 9 (SIGKILL)"; `None` while it lives.
+    pub died: Option<String>,
 }

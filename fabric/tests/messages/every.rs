@@ -34,6 +34,7 @@ messages! {
     client EnginesAction;
     client Query;
     client Submission;
+    client Caller;
     client Placement;
     client Dependency;
     client Told;

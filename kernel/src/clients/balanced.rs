@@ -22,7 +22,7 @@ const UNMET: &str = "UnmetDependency";
 impl Clients {
     /// Takes a task in that any engine may do.
     pub(super) fn submit_any(&mut self, submission: Submission, now: Instant) {
-        let Submission { name, label, placement, work } = submission;
+        let Submission { name, label, placement, work, .. } = submission;
         let Placement::Any { targets, retries, timeout, after, follow } = placement else { return };
         let names: Vec<String> =
             after.iter().chain(&follow).flat_map(|dependency| dependency.names.clone()).collect();

@@ -7,10 +7,10 @@ use fabric::message::task::TaskId;
 use serde_json::{Value, json};
 
 use super::Clients;
-use crate::cluster::{Cluster, Engine, Phase};
+use crate::cluster::{Cluster, Engine, Phase, State};
 
-/// The engines as they are.
-pub(super) fn engines(cluster: &Cluster) -> Told {
+/// The engines as they are after so many changes.
+pub(super) fn engines(cluster: &Cluster, change: u64) -> Told {
     let (phase, reason) = match cluster.phase() {
         Phase::Off => ("off", String::new()),
         Phase::Launching { .. } => ("launching", String::new()),
@@ -19,12 +19,17 @@ pub(super) fn engines(cluster: &Cluster) -> Told {
         Phase::Failed { reason } => ("failed", reason.clone()),
     };
     let info = |engine: &Engine| EngineInfo {
-        rank: engine.rank(),
-        host: engine.hello.host.clone(),
         pid: engine.pid,
-        alive: engine.lives(),
+        hello: engine.hello.clone(),
+        died: match &engine.state {
+            State::Live => None,
+            State::Vanished { .. } => Some("closed its connection".to_owned()),
+            State::Dead { how } => Some(how.clone()),
+        },
     };
-    Told::Engines { phase: phase.to_owned(), reason, engines: cluster.engines().map(info).collect() }
+    let caution = cluster.caution().map(str::to_owned);
+    let engines = cluster.engines().map(info).collect();
+    Told::Engines { change, phase: phase.to_owned(), reason, caution, engines }
 }
 
 impl Clients {

@@ -12,7 +12,7 @@ use fabric::message::task::{TaskId, Work};
 use super::Clients;
 use super::files::files_of_event;
 use super::results::New;
-use crate::cluster::Notice;
+use crate::cluster::{self, Notice};
 
 /// A task that engines have.
 #[derive(Debug)]
@@ -29,10 +29,12 @@ pub(super) struct Flying {
 impl Clients {
     /// A parallel cell runs as `task`: the name by which clients know it.
     pub fn cell(&mut self, task: TaskId, code: &str, targets: &[Rank], now: Instant) -> String {
-        let name = format!("px_{task}_{}", self.kernel);
+        let name = cluster::name_of(task, &self.kernel);
         let work = Work::Execute { code: code.to_owned(), store_history: true, measure: false };
         let (submitted, targets) = (self.time(now), Some(targets.to_vec()));
-        self.store.open(New { name: &name, label: "%px", work: &work, client: None, targets, submitted });
+        let new =
+            New { name: &name, label: "%px", work: &work, client: None, asker: None, targets, submitted };
+        self.store.open(new);
         let flying = Flying { name: name.clone(), files: Vec::new(), cell: true, spoiled: HashMap::new() };
         self.flying.insert(task, flying);
         name

@@ -13,6 +13,7 @@
 //! | `balance`, `balanced` | which engine gets a task that any may do, and what becomes of each attempt |
 //! | `depend`, `dependents` | tasks that wait for others |
 //! | `flying` | tasks that engines have |
+//! | `asked` | what code on engines asks a person at another kernel's notebook |
 //! | `results` | what is remembered of tasks |
 //! | `telling` | who is told |
 //! | `stop` | taking back, interrupting |
@@ -22,6 +23,7 @@
 //! **Invariant**: every submission ends with exactly one `Told::Over` or `Told::Refused`, which is the last word
 //! on it; and a memory file that came with a submission is let go when that has been said.
 
+mod asked;
 mod balance;
 mod balanced;
 mod depend;
@@ -39,10 +41,12 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
 use fabric::message::client::{Ask, Query, Submission, Told};
+use fabric::message::report::Event;
 use fabric::message::task::TaskId;
 use serde_json::Value;
 
-use crate::cluster::{self, Cluster, Notice, Phase};
+use crate::cluster::{self, Cluster, Notice};
+pub(crate) use asked::NOBODY;
 use balance::{Balance, Ticket};
 use files::files_of_event;
 use flying::Flying;
@@ -89,11 +93,14 @@ pub struct Clients {
     flying: HashMap<TaskId, Flying>,
     store: Store,
     questions: Questions,
+    asked: asked::Asked,
     balance: Balance,
     /// Tasks that depend on the task of this name.
     dependents: HashMap<String, Vec<Ticket>>,
     /// Tasks that have ended, and may be depended upon.
     endings: VecDeque<String>,
+    /// How often the engines have changed.
+    changes: u64,
     /// Something has happened after which engines may be given more, or less.
     unbalanced: bool,
     effects: Vec<Effect>,
@@ -105,15 +112,17 @@ impl Clients {
     pub fn new(kernel: &str) -> Self {
         Self {
             clock: None,
-            kernel: kernel.chars().filter(char::is_ascii_alphanumeric).take(8).collect(),
+            kernel: kernel.to_owned(),
             open: BTreeSet::new(),
             waiting: VecDeque::new(),
             flying: HashMap::new(),
             store: Store::default(),
             questions: Questions::default(),
+            asked: asked::Asked::default(),
             balance: Balance::default(),
             dependents: HashMap::new(),
             endings: VecDeque::new(),
+            changes: 0,
             unbalanced: false,
             effects: Vec::new(),
         }
@@ -135,7 +144,7 @@ impl Clients {
             Ask::Open => {
                 self.open.insert(client);
                 start_if_off(core);
-                self.tell(client, describe::engines(core.cluster));
+                self.tell(client, describe::engines(core.cluster, self.changes));
             }
             Ask::Submit { submissions } => {
                 self.accept(client, submissions, core.now);
@@ -150,6 +159,8 @@ impl Clients {
                 self.answer(client, ask, answer);
             }
             Ask::Engines { ask, action, count } => self.engines(client, ask, action, count, core),
+            Ask::Input { rank, question, answer } => self.input(rank, question, answer, core),
+            Ask::Enquire { ask, rank, about } => self.enquire(client, ask, rank, about, core),
             Ask::Query { ask, query: Query::Queues } => {
                 let queues = self.queues(core.cluster);
                 self.answer(client, ask, Ok(queues));
@@ -158,6 +169,7 @@ impl Clients {
                 let records = self.records(None, core.cluster);
                 self.answer(client, ask, Ok(records));
             }
+            Ask::Query { ask, query: Query::Status } => self.statuses(client, ask, core),
             Ask::Query { ask, query: Query::Stacks { targets } } => {
                 self.stacks(client, ask, &targets, core);
             }
@@ -170,9 +182,10 @@ impl Clients {
     }
 
     /// A client has gone: nothing is told to it any more. What it submitted goes on.
-    pub fn leave(&mut self, client: ClientId) {
+    pub fn leave(&mut self, client: ClientId, core: &mut Core<'_>) {
         self.open.remove(&client);
         self.questions.leave(client);
+        self.answer_in_place_of(client, core);
         let files = self.store.leave(client);
         self.close(files);
     }
@@ -197,9 +210,15 @@ impl Clients {
     }
 
     fn note(&mut self, notice: Notice, core: &mut Core<'_>) -> Option<Notice> {
+        if let Notice::Report { task, rank, event: Event::Done { .. } } | Notice::Lost { task, rank, .. } =
+            &notice
+        {
+            self.forget_questions(*task, *rank);
+        }
         match &notice {
             Notice::Phase => {
-                let engines = describe::engines(core.cluster);
+                self.changes += 1;
+                let engines = describe::engines(core.cluster, self.changes);
                 for client in self.open.clone() {
                     self.tell(client, engines.clone());
                 }
@@ -216,7 +235,7 @@ impl Clients {
                         if let Notice::Report { event, .. } = &notice {
                             self.close(files_of_event(event));
                         }
-                        Some(notice)
+                        if self.pass_on_late(&notice) { None } else { Some(notice) }
                     }
                     Some(flying) if flying.cell => {
                         self.remember(&notice);
@@ -239,11 +258,21 @@ impl Clients {
                 }
                 None
             }
-            Notice::Stack { rank, threads, .. } => {
-                self.stack(*rank, threads);
+            Notice::Stack { rank, threads, mpi } => {
+                self.stack(*rank, threads, mpi.as_deref());
                 Some(notice)
             }
-            Notice::Status(_) | Notice::Answered { .. } => Some(notice),
+            Notice::Status(rank) => {
+                self.status(*rank, core);
+                Some(notice)
+            }
+            Notice::Answered { question, content } => {
+                if self.enquired(*question, content.as_ref()) {
+                    None
+                } else {
+                    Some(notice)
+                }
+            }
         }
     }
 
@@ -270,7 +299,7 @@ impl Clients {
 
 /// Whoever wants engines gets them.
 fn start_if_off(core: &mut Core<'_>) {
-    if matches!(core.cluster.phase(), Phase::Off) {
+    if core.cluster.starts_on_demand() {
         core.cluster.start(None, core.now, core.out);
     }
 }

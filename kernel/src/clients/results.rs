@@ -91,6 +91,10 @@ impl Store {
             return files;
         }
         record.over = true;
+        // A kernel shows its cell, and holds none of its values.
+        if let Some(kernel) = record.kernel() {
+            record.watchers.remove(&kernel);
+        }
         let success = matches!(told, Told::Over { .. })
             && record.parts.values().all(|part| matches!(part.ending, Some("ok")));
         let ending = Ending { success, ranks: record.parts.keys().copied().collect() };
@@ -144,6 +148,7 @@ impl Store {
     pub(super) fn leave(&mut self, client: ClientId) -> Vec<u32> {
         for record in self.records.values_mut() {
             record.watchers.remove(&client);
+            record.asker.take_if(|asker| *asker == client);
         }
         self.trim()
     }

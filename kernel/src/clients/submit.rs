@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use fabric::message::Rank;
-use fabric::message::client::{Placement, Submission, Told};
+use fabric::message::client::{Caller, Placement, Submission, Told};
 use fabric::message::task::Work;
 
 use super::files::files_of_work;
@@ -18,7 +18,7 @@ impl Clients {
     pub(super) fn accept(&mut self, client: ClientId, submissions: Vec<Submission>, now: Instant) {
         let submitted = self.time(now);
         for submission in submissions {
-            let Submission { name, label, placement, work } = &submission;
+            let Submission { name, label, placement, work, caller } = &submission;
             if self.store.knows(name) {
                 let why = format!("there is a task `{name}` already: every task has a name of its own");
                 let (name, files) = (name.clone(), files_of_work(work));
@@ -30,7 +30,12 @@ impl Clients {
                 Placement::Each { targets } => Some(targets.clone()),
                 Placement::Any { .. } => None,
             };
-            self.store.open(New { name, label, work, client: Some(client), targets, submitted });
+            let (label, owner, asker) = match caller {
+                Caller::Program => (label.as_str(), Some(client), None),
+                Caller::Notebook => (label.as_str(), Some(client), Some(client)),
+                Caller::Cell => ("%px", None, Some(client)),
+            };
+            self.store.open(New { name, label, work, client: owner, asker, targets, submitted });
             self.waiting.push_back((client, submission));
         }
     }

@@ -17,6 +17,7 @@ impl Clients {
             }
             Told::Over { .. } => {
                 if let Some(flying) = self.flying.remove(&task) {
+                    self.expect_more(task, &flying.name);
                     self.close(flying.files);
                 }
             }

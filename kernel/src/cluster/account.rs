@@ -9,7 +9,8 @@ use fabric::message::Rank;
 use fabric::message::lifeline::Status;
 use fabric::message::task::TaskId;
 
-use super::{Cluster, Engine, Notice, Output, State};
+use super::own::Own;
+use super::{Engine, Notice, Output, State};
 
 /// Who still has to give account.
 #[derive(Debug, Default)]
@@ -18,7 +19,7 @@ pub(super) struct Account {
     waiting: BTreeSet<Rank>,
 }
 
-impl Cluster {
+impl Own {
     /// Asks for account if rank 0 passes nothing on any more, and all that it passed on has been read.
     pub(super) fn ask_for_account(&mut self, out: &mut Output) {
         // How it ends is known in a moment.

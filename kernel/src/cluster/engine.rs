@@ -7,7 +7,8 @@ use fabric::message::Rank;
 use fabric::message::lifeline::{Ending, Status, ToWorker, WorkerHello};
 use fabric::message::task::TaskId;
 
-use super::{Cluster, Effect, LinkId, Notice, Output};
+use super::own::Own;
+use super::{Effect, LinkId, Notice, Output};
 
 /// A worker whose connection closed is dead after this time even if its supervisor says nothing.
 const VANISHED: Duration = Duration::from_millis(500);
@@ -93,7 +94,7 @@ impl Engine {
     }
 }
 
-impl Cluster {
+impl Own {
     pub(super) fn closed(&mut self, link: LinkId, now: Instant, out: &mut Output) {
         if self.gateway == Some(link) {
             self.gateway = None;

@@ -12,7 +12,8 @@ use fabric::message::report::{Event as Happened, Report};
 use fabric::message::task::{Task, TaskId, ToGateway, Work};
 use serde_bytes::ByteBuf;
 
-use super::{Cluster, Effect, Engine, Notice, Output, named};
+use super::own::Own;
+use super::{Effect, Engine, Notice, Output, named};
 
 /// When an engine dies in a task, the others may need it. They get this long to end by themselves, and are then
 /// interrupted.
@@ -23,7 +24,7 @@ const AFTER_AN_INTERRUPT: Duration = Duration::from_secs(1);
 
 /// One task and those who have not ended it.
 #[derive(Debug)]
-pub struct Flight {
+pub(super) struct Flight {
     /// What it is, in a few words for `%engines`.
     pub label: String,
     /// When it was fanned out.
@@ -56,7 +57,7 @@ impl Flight {
     }
 }
 
-impl Cluster {
+impl Own {
     /// Fans `work` out to `targets`, which must be living engines in ascending order.
     ///
     /// While all engines live it goes over MPI. Afterwards only the lifelines can be relied on

@@ -6,7 +6,8 @@ use fabric::message::Rank;
 use fabric::message::launcher::{FromLauncher, ToLauncher};
 use fabric::message::lifeline::{Ending, ToSupervisor, ToWorker};
 
-use super::{Cluster, Effect, Engine, Notice, Output, named};
+use super::own::Own;
+use super::{Effect, Engine, Notice, Output, named};
 
 /// How long the driver may take to say how a set is launched.
 const PREPARATION: Duration = Duration::from_secs(90);
@@ -67,7 +68,7 @@ pub struct Terms {
     pub caution: Option<String>,
 }
 
-impl Cluster {
+impl Own {
     /// Starts `size` engines, or as many as usual. Engines that are there are ended first.
     pub fn start(&mut self, size: Option<u32>, now: Instant, out: &mut Output) {
         match &mut self.phase {
@@ -75,23 +76,6 @@ impl Cluster {
             Phase::Stopping { then } => *then = Some(size),
             Phase::Launching { .. } | Phase::Up => self.end(Some(size), out),
         }
-    }
-
-    /// How many engines there are, or will be when they are up, if that is known.
-    #[must_use]
-    pub fn size(&self) -> Option<u32> {
-        match self.phase {
-            Phase::Up => u32::try_from(self.engines.len()).ok(),
-            Phase::Launching { size, .. } => size,
-            Phase::Off | Phase::Stopping { .. } | Phase::Failed { .. } => None,
-        }
-    }
-
-    /// Whether there are so many engines, or any number where none is named, or will be as soon as they are up.
-    #[must_use]
-    pub fn has(&self, count: Option<u32>) -> bool {
-        let begun = matches!(self.phase, Phase::Up | Phase::Launching { .. });
-        begun && (count.is_none() || count == self.size())
     }
 
     /// Ends the engines.

@@ -1,18 +1,19 @@
 //! Reaching into what engines do: taking tasks back, signals, stacks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fabric::message::Rank;
 use fabric::message::lifeline::{ToSupervisor, ToWorker};
 use fabric::message::report::{Event as Happened, Outcome, Report};
 use fabric::message::task::TaskId;
 
-use super::{Cluster, Effect, Engine, Notice, Output, named};
+use super::own::Own;
+use super::{Effect, Engine, Notice, Output, named};
 
 /// SIGINT's number, the same on every Linux.
-const INTERRUPT: i32 = 2;
+pub(super) const INTERRUPT: i32 = 2;
 
-impl Cluster {
+impl Own {
     /// Takes tasks back where they have not begun. Returns where that is not known yet: each of these will
     /// be followed by its end, or by [`Notice::Kept`].
     pub fn cancel(&mut self, tasks: &[TaskId], out: &mut Output) -> BTreeSet<(TaskId, Rank)> {
@@ -52,12 +53,7 @@ impl Cluster {
     /// # Errors
     /// A sentence for the user, when one of them is not there; then none gets it.
     pub fn signal(&mut self, targets: &[Rank], signal: i32, out: &mut Output) -> Result<(), String> {
-        let lives = |rank: &&Rank| !self.engines.get(rank).is_some_and(Engine::lives);
-        let missing: Vec<Rank> = targets.iter().filter(lives).copied().collect();
-        if !missing.is_empty() {
-            let verb = if missing.len() == 1 { "is" } else { "are" };
-            return Err(format!("{} {verb} not there", named(&missing)));
-        }
+        all_live(&self.engines, targets)?;
         for engine in targets.iter().filter_map(|rank| self.engines.get(rank)) {
             match (signal, engine.tasks.front()) {
                 (INTERRUPT, None) => {}
@@ -80,4 +76,18 @@ impl Cluster {
         let asked = self.engines.values().filter(|engine| engine.lives() && targets.contains(&engine.rank()));
         out.effects.extend(asked.map(|engine| Effect::Worker(engine.link, ToWorker::Stack)));
     }
+}
+
+/// Whether these engines are there.
+///
+/// # Errors
+/// A sentence that names those that are not.
+pub(super) fn all_live(engines: &BTreeMap<Rank, Engine>, targets: &[Rank]) -> Result<(), String> {
+    let lives = |rank: &&Rank| engines.get(rank).is_some_and(Engine::lives);
+    let missing: Vec<Rank> = targets.iter().filter(|rank| !lives(rank)).copied().collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let verb = if missing.len() == 1 { "is" } else { "are" };
+    Err(format!("{} {verb} not there", named(&missing)))
 }

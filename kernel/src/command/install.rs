@@ -16,13 +16,17 @@ pub struct InstallOptions {
     /// The kernel's name: several with different settings can stand beside each other.
     #[arg(long, default_value = "parallel-python", value_parser = whereto::kernel_name)]
     name: String,
-    /// What launchers show [default: Parallel Python (Rust), or NAME if that is given].
+    /// What launchers show [default: Parallel Python (Rust), NAME if that is given, or with --attach its profile].
     #[arg(long, value_name = "TEXT")]
     display_name: Option<String>,
     /// How many engines [default: one per physical core].
     #[arg(short = 'n', long = "engine-count", value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=4096))]
     engines: Option<u32>,
+    /// Use the engines of this profile (`parallel-python engines start --profile PROFILE`) in place of own ones.
+    #[arg(long, value_name = "PROFILE", num_args = 0..=1, default_missing_value = "default",
+          conflicts_with = "engines")]
+    attach: Option<String>,
     /// The Python that cells run on [default: the one Jupyter runs on].
     #[arg(long, value_name = "PYTHON")]
     python: Option<PathBuf>,
@@ -56,11 +60,13 @@ pub(crate) fn run(options: &InstallOptions) -> anyhow::Result<()> {
 
 fn spec(options: &InstallOptions, python: Option<&Facts>) -> Spec {
     let named = (options.name != "parallel-python").then(|| options.name.clone());
+    let attached = options.attach.as_ref().map(|profile| format!("Parallel Python (engines `{profile}`)"));
     Spec {
         name: options.name.clone(),
-        display_name: options.display_name.clone().or(named),
+        display_name: options.display_name.clone().or(named).or(attached),
         python: python.map(|python| python.executable.clone()),
         engines: options.engines,
+        attach: options.attach.clone(),
         environment: options.env.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect(),
     }
 }

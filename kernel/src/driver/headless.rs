@@ -106,7 +106,7 @@ pub(crate) async fn serve(plan: Plan, mut said: impl FnMut(&Phase, usize)) -> an
             }
             Some(Input::Event(session::Event::Terminated)) => hub.on(Event::Terminated, now),
             // The rest is a notebook's.
-            Some(Input::Event(_)) => Vec::new(),
+            Some(Input::Event(_) | Input::Hub(..)) => Vec::new(),
             Some(Input::Linked(set, id, link)) => {
                 engines.linked(set, id, link);
                 Vec::new()

@@ -29,9 +29,16 @@ impl Link {
     /// person, and a process that does not read must not hold up the loop.
     #[must_use]
     pub(super) fn start(stream: OwnedWriteHalf) -> Self {
-        let (queue, waiting) = mpsc::unbounded_channel();
+        let (link, waiting) = Self::ahead();
         tokio::spawn(write(stream, waiting));
-        Self { queue }
+        link
+    }
+
+    /// One whose stream is still to come: what is sent until then waits for [`write`].
+    #[must_use]
+    pub(super) fn ahead() -> (Self, UnboundedReceiver<Vec<u8>>) {
+        let (queue, waiting) = mpsc::unbounded_channel();
+        (Self { queue }, waiting)
     }
 
     /// Sends a message. A peer that is gone is reported by the reading end.
@@ -43,7 +50,8 @@ impl Link {
     }
 }
 
-async fn write(mut stream: OwnedWriteHalf, mut waiting: UnboundedReceiver<Vec<u8>>) {
+/// Writes what is sent on a link, until that is dropped.
+pub(super) async fn write(mut stream: OwnedWriteHalf, mut waiting: UnboundedReceiver<Vec<u8>>) {
     while let Some(mut bytes) = waiting.recv().await {
         // Messages that come in a burst go out in one call.
         while bytes.len() < BURST

@@ -9,6 +9,7 @@
 //!
 //! **Invariant**: one loop, one owner: no state of the session is seen by any other task.
 
+mod attach;
 mod child;
 mod clients;
 mod engines;
@@ -27,6 +28,7 @@ mod python;
 pub(crate) mod registry;
 pub(crate) mod trial;
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use fabric::message::client::Ask;
@@ -40,6 +42,7 @@ use crate::cluster::{self, LinkId, SetId};
 use crate::connection::ConnectionFile;
 use crate::session::{Effect, Event, Session};
 use crate::sockets::Sockets;
+use attach::{Attachment, Heard, LineId};
 use clients::{Connected, Door as ClientDoor};
 use engines::{Engines, Launched, Settings};
 use files::Files;
@@ -65,6 +68,8 @@ enum Input {
     Asked(ClientId, Ask),
     /// A client has gone.
     Left(ClientId),
+    /// Something comes from the process whose engines are used.
+    Hub(LineId, Heard),
 }
 
 impl Input {
@@ -95,14 +100,17 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
     if let (Ok(python), Door::Extension) = (&mut python, options.door) {
         python.libpython = None;
     }
-    let mut found = open_to_clients(&inputs, &options);
+    let backlog = sockets.backlog();
+    let profile = options.attach();
+    // Whoever wants the engines of an attached kernel finds their owner.
+    let mut found = if profile.is_none() { open_to_clients(&inputs, &options) } else { None };
     let mut machine = Machine {
         settings: python.map(|python| Settings {
             python,
             mpiexec: options.mpiexec(),
             size: options.size(),
             again: "`%engines start`",
-            backlog: sockets.backlog(),
+            backlog: Arc::clone(&backlog),
         }),
         setup: ToLocal::Setup {
             session: session_id.clone(),
@@ -114,10 +122,14 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
         engines: Engines::new(found.as_ref().map(ClientDoor::files).unwrap_or_default()),
         files: Files::default(),
         connected: Connected::default(),
+        attachment: profile.map(|profile| Attachment::new(profile.to_owned(), inputs.clone(), backlog)),
         requests,
         inputs,
     };
     let mut session = Session::new(session_id, options.lazy(), options.interactive());
+    if let Some(profile) = profile {
+        session = session.attached_to(profile);
+    }
     session.set_clock(Instant::now(), epoch());
     let mut effects = session.begin(Instant::now());
     let mut parent = std::pin::pin!(parent::gone());
@@ -146,7 +158,7 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
             // Its memory files are nobody's any more, and close with whoever sent them.
             Some(Input::Event(Event::Engines { set, .. })) if !machine.engines.is_current(set) => Vec::new(),
             Some(Input::Event(mut event)) => {
-                let released = machine.files.adopt_from(&mut event);
+                let released = machine.adopt(&mut event);
                 let mut effects = session.on(event, now);
                 if let Some(released) = released {
                     effects.extend(session.on(released, now));
@@ -177,6 +189,10 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
                 machine.connected.left(client);
                 session.on(Event::ClientGone { client }, now)
             }
+            Some(Input::Hub(line, heard)) => match machine.heard(line, heard) {
+                Some(event) => session.on(event, now),
+                None => Vec::new(),
+            },
             None => session.tick(now),
         };
     }
@@ -204,6 +220,8 @@ struct Machine {
     engines: Engines,
     files: Files,
     connected: Connected,
+    /// The way to engines that are another process's.
+    attachment: Option<Attachment>,
     requests: mpsc::Sender<Event>,
     inputs: mpsc::Sender<Input>,
 }
@@ -216,8 +234,19 @@ impl Machine {
             Effect::StartLocal => self.start_local(),
             Effect::Engines(effect) => self.perform_engines(effect),
             Effect::Clients(effect) => self.perform_clients(effect),
+            Effect::Hub(_) | Effect::Relay(_) | Effect::RelayLeaves => self.perform_attached(effect),
             Effect::Exit => {}
         }
+    }
+
+    /// Opens the memory files that came with an event; what is to be said to whoever sent it. For engines that are
+    /// another process's, that process opens them.
+    fn adopt(&mut self, event: &mut Event) -> Option<Event> {
+        if self.attachment.is_some() { None } else { self.files.adopt_from(event) }
+    }
+
+    fn heard(&mut self, line: LineId, heard: Heard) -> Option<Event> {
+        self.attachment.as_mut()?.heard(line, heard)
     }
 
     fn start_local(&mut self) {
@@ -241,6 +270,16 @@ impl Machine {
                 self.later(Event::Engines { set, event });
             }
             (Err(_), _) => {}
+        }
+    }
+
+    fn perform_attached(&mut self, effect: Effect) {
+        let Some(attachment) = &mut self.attachment else { return };
+        match effect {
+            Effect::Hub(to) => attachment.perform(to),
+            Effect::Relay(ask) => attachment.relay(&ask),
+            Effect::RelayLeaves => attachment.relay_leaves(),
+            _ => {}
         }
     }
 

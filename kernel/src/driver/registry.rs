@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use fabric::message::BUILD;
 use serde::{Deserialize, Serialize};
 
 /// One set of engines.
@@ -126,6 +127,32 @@ fn look() -> anyhow::Result<(Vec<Entry>, Vec<PathBuf>)> {
     }
     entries.sort_by(|a, b| a.started.total_cmp(&b.started));
     Ok((entries, removed))
+}
+
+/// The set of a profile that a client of this build can use: one that was started for its own sake goes first.
+///
+/// # Errors
+/// A sentence for the user: there is none, and what there is.
+pub(crate) fn find(profile: &str) -> anyhow::Result<Entry> {
+    let mut there = entries()?;
+    there.sort_by_key(|entry| entry.kind != "headless");
+    let known: Vec<String> = there.iter().map(|entry| format!("`{}`", entry.profile)).collect();
+    let Some(found) = there.into_iter().find(|entry| entry.profile == profile) else {
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        anyhow::bail!(
+            "no engines of profile `{profile}` run for this user (`parallel-python engines list` shows: {known}); \
+             `parallel-python engines start --profile {profile} --daemonize` starts some"
+        )
+    };
+    if found.build != BUILD {
+        anyhow::bail!(
+            "the engines of profile `{profile}` (pid {}) are of build {}, this kernel is of build {BUILD}: stop them \
+             and start them with this installation's `parallel-python engines`",
+            found.pid,
+            found.build,
+        );
+    }
+    Ok(found)
 }
 
 /// Removes a client socket and the folder that was made for it, if there is nothing else in that.

@@ -194,7 +194,9 @@ impl Run<'_> {
                 self.cluster.launched(set, launched.terms.clone());
                 self.engines.launched(set, launched);
             }
-            Some(Input::Event(_) | Input::Joined(..) | Input::Asked(..) | Input::Left(_)) => {}
+            Some(
+                Input::Event(_) | Input::Joined(..) | Input::Asked(..) | Input::Left(_) | Input::Hub(..),
+            ) => {}
             None => self.cluster.tick(now, &mut out),
         }
         self.perform(out);

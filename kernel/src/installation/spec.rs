@@ -32,6 +32,8 @@ pub(crate) struct Spec {
     pub python: Option<PathBuf>,
     /// How many engines.
     pub engines: Option<u32>,
+    /// The profile of the engines that it uses in place of own ones.
+    pub attach: Option<String>,
     /// Variables for its processes.
     pub environment: Vec<(String, String)>,
 }
@@ -59,6 +61,10 @@ impl Spec {
         }
         if let (Some(engines), Some(words)) = (self.engines, spec["argv"].as_array_mut()) {
             words.extend([json!("-n"), json!(engines.to_string())]);
+        }
+        if let (Some(profile), Some(words)) = (&self.attach, spec["argv"].as_array_mut()) {
+            // In one word, so that nothing a frontend adds is taken for it.
+            words.push(json!(format!("--attach={profile}")));
         }
         if let Some(display_name) = &self.display_name {
             spec["display_name"] = json!(display_name);
@@ -104,11 +110,15 @@ mod tests {
             display_name: Some("X".to_owned()),
             python: Some("/v/bin/python".into()),
             engines: Some(8),
+            attach: Some("mpi".to_owned()),
             environment: vec![("A".to_owned(), "b c".to_owned())],
         };
         let said: Value = serde_json::from_str(&spec.text().unwrap()).unwrap();
         assert_eq!(said["argv"][0], "/v/bin/python");
-        assert_eq!(said["argv"].as_array().unwrap()[3..], ["-f", "{connection_file}", "-n", "8"]);
+        assert_eq!(
+            said["argv"].as_array().unwrap()[3..],
+            ["-f", "{connection_file}", "-n", "8", "--attach=mpi"]
+        );
         assert_eq!((&said["display_name"], &said["env"]), (&json!("X"), &json!({"A": "b c"})));
     }
 

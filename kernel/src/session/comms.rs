@@ -14,10 +14,10 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use fabric::message::Rank;
 use fabric::message::local::{Channel, Message};
 use fabric::message::report::Event;
 use fabric::message::task::{TaskId, Work};
+use fabric::message::{Json, Rank};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -96,29 +96,49 @@ impl Session {
             }
             return Some(notice);
         };
-        if !msg_type.starts_with("comm_") {
+        // Another kernel that uses these engines shows its widgets itself.
+        if !msg_type.starts_with("comm_") || self.desk.clients.is_elsewhere(*task) {
             return Some(notice);
         }
+        self.note_comm_of(*rank, msg_type, content);
+        if self.has_task(*task) {
+            return Some(notice);
+        }
+        if let Notice::Report { event, .. } = notice {
+            self.show_comm(event);
+        }
+        None
+    }
+
+    fn note_comm_of(&mut self, rank: Rank, msg_type: &str, content: &Json) {
         let said: Content = serde_json::from_slice(content).unwrap_or_default();
-        match msg_type.as_str() {
+        match msg_type {
             "comm_open" => {
-                let comm = Comm { set: self.desk.cluster.set(), rank: *rank, target: said.target_name };
+                let comm = Comm { set: self.desk.cluster.set(), rank, target: said.target_name };
                 self.comms.open.insert(said.comm_id, comm);
             }
             "comm_close" => drop(self.comms.open.remove(&said.comm_id)),
             _ => {}
         }
-        if self.has_task(*task) {
-            return Some(notice);
+    }
+
+    /// Takes a comm's message of a call of the client API that a hub tells of; gives back anything else.
+    pub(super) fn note_relayed_comm(&mut self, rank: Rank, event: Event) -> Option<Event> {
+        let Event::Publish { msg_type, content, .. } = &event else { return Some(event) };
+        if !msg_type.starts_with("comm_") {
+            return Some(event);
         }
-        let Notice::Report { event: Event::Publish { msg_type, content, metadata, buffers }, .. } = notice
-        else {
-            return None;
-        };
+        self.note_comm_of(rank, msg_type, content);
+        self.show_comm(event);
+        None
+    }
+
+    /// Sends a comm's message that is no cell's to the frontends.
+    fn show_comm(&mut self, event: Event) {
+        let Event::Publish { msg_type, content, metadata, buffers } = event else { return };
         let mut message = self.desk.composer.iopub(&msg_type, &Vec::new().into(), &Value::Null);
         (message.content, message.metadata, message.buffers) = (content, metadata, buffers);
         self.desk.send(message);
-        None
     }
 
     /// Whether the session itself has a task, be it over.

@@ -93,7 +93,7 @@ impl Session {
         if self.ending.is_none() {
             self.ending = Some(now + FAREWELL);
             self.tell_local(ToLocal::Quit);
-            self.desk.cluster(|cluster, out| cluster.stop(out));
+            self.desk.cluster(|cluster, out| cluster.quit(out));
         }
     }
 

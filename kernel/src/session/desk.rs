@@ -74,6 +74,7 @@ impl Desk {
         let mut core = Core { cluster: &mut self.cluster, out: &mut output, now };
         let result = act(&mut self.clients, &mut core);
         self.effects.extend(output.effects.into_iter().map(Effect::Engines));
+        self.effects.extend(output.hub.into_iter().map(Effect::Hub));
         self.effects.extend(self.clients.effects().into_iter().map(Effect::Clients));
         self.notices.extend(output.notices);
         result
@@ -84,6 +85,7 @@ impl Desk {
         let mut output = cluster::Output::default();
         let result = act(&mut self.cluster, &mut output);
         self.effects.extend(output.effects.into_iter().map(Effect::Engines));
+        self.effects.extend(output.hub.into_iter().map(Effect::Hub));
         self.notices.extend(output.notices);
         result
     }

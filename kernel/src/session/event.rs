@@ -1,10 +1,10 @@
 //! What a session takes in, and what it gives back to be done.
 
-use fabric::message::client::Ask;
+use fabric::message::client::{Ask, Told};
 use fabric::message::local::{FromLocal, Message, ToLocal};
 
 use crate::clients::{self, ClientId};
-use crate::cluster::{self, SetId};
+use crate::cluster::{self, FromHub, SetId, ToHub};
 use crate::wire::Incoming;
 
 /// Everything that can happen.
@@ -44,6 +44,15 @@ pub enum Event {
     },
     /// It is known what a set that is being started will be.
     Launched(SetId, cluster::Terms),
+    /// Something comes from the hub whose engines the kernel is attached to.
+    Hub(FromHub),
+    /// The hub tells the notebook's own Python something.
+    Relayed(Told),
+    /// The connection on which it does has ended.
+    RelayGone {
+        /// A sentence for the user.
+        reason: String,
+    },
     /// SIGINT.
     Interrupted,
     /// SIGTERM.
@@ -61,6 +70,12 @@ pub enum Effect {
     StartLocal,
     /// Something for the engines' processes.
     Engines(cluster::Effect),
+    /// Something for the hub whose engines the kernel is attached to.
+    Hub(ToHub),
+    /// The notebook's own Python asks the hub for something, on a connection that is its own.
+    Relay(Ask),
+    /// The notebook's own Python has gone, and its connection to the hub with it.
+    RelayLeaves,
     /// Something for those who use the client API.
     Clients(clients::Effect),
     /// Write out what was sent, then end.

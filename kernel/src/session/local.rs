@@ -180,7 +180,8 @@ impl Session {
 
     /// The local process has ended: what it was doing ends with an error, and another one is started.
     pub(super) fn local_gone(&mut self, how: &str, place: &str, last_words: &str, now: Instant) {
-        self.desk.clients(now, |clients, _| clients.leave(clients::LOCAL));
+        self.desk.clients(now, |clients, core| clients.leave(clients::LOCAL, core));
+        self.relay.leave(&mut self.desk);
         let had_request =
             matches!(self.current, Current::Local { .. }) || self.runs.iter().any(Run::waits_for_local);
         let works = had_request || matches!(self.local, Local::Up { served: true, .. });

@@ -20,6 +20,7 @@
 //! | `progress` | who is done, while it takes long |
 //! | `questions` | what code on engines asks the person at the notebook |
 //! | `comms` | widgets on engines |
+//! | `relay` | the client API of a notebook whose engines are another process's |
 //! | `complete` | completion and help for code of engines |
 //! | `finish` | the reply, or the answer to the code that called |
 //! | `failure` | many engines' errors as one |
@@ -44,6 +45,7 @@ mod plan;
 mod progress;
 mod questions;
 mod records;
+mod relay;
 mod run;
 mod sets;
 mod shell;
@@ -63,7 +65,7 @@ use fabric::message::client::Ask;
 use fabric::message::local::{MagicSpec, Message};
 
 use crate::clients::{ClientId, Clients};
-use crate::cluster::{Cluster, Notice};
+use crate::cluster::{Cluster, FromHub, Notice};
 use crate::compose::Composer;
 use crate::request::Request;
 use crate::wire::Incoming;
@@ -76,6 +78,7 @@ use hints::Hints;
 use local::Local;
 use questions::Questions;
 use records::Records;
+use relay::Relay;
 use run::{Progress, Run};
 use sets::Sets;
 use stack::Dump;
@@ -98,6 +101,7 @@ pub struct Session {
     /// Tasks whose cell did not wait for them.
     background: Vec<TaskRun>,
     comms: Comms,
+    relay: Relay,
     questions: Questions,
     enquiries: Enquiries,
     next_count: u32,
@@ -147,12 +151,20 @@ impl Session {
             runs: Vec::new(),
             background: Vec::new(),
             comms: Comms::default(),
+            relay: Relay::default(),
             questions: Questions::default(),
             enquiries: Enquiries::default(),
             next_count: 1,
             records: Records::default(),
             ending: None,
         }
+    }
+
+    /// The same, without engines of its own: it uses those of `profile`.
+    #[must_use]
+    pub fn attached_to(mut self, profile: &str) -> Self {
+        self.desk.cluster = Cluster::attached(profile, self.desk.composer.session());
+        self
     }
 
     /// What the clock says now, in seconds since the epoch.
@@ -182,7 +194,12 @@ impl Session {
             }
             Event::Launched(set, terms) => self.desk.cluster.launched(set, terms),
             Event::Client { client, ask } => self.client_asks(client, ask, now),
-            Event::ClientGone { client } => self.desk.clients(now, |clients, _| clients.leave(client)),
+            Event::Hub(heard) => self.hub_said(heard, now),
+            Event::Relayed(told) => self.relayed(told, now),
+            Event::RelayGone { reason } => self.relay.end(&reason, &mut self.desk),
+            Event::ClientGone { client } => {
+                self.desk.clients(now, |clients, core| clients.leave(client, core))
+            }
             Event::Interrupted => self.interrupt(now),
             Event::Terminated => self.end(now),
         }
@@ -242,17 +259,31 @@ impl Session {
 
     /// Somebody who uses the client API asks for something.
     fn client_asks(&mut self, client: ClientId, ask: Ask, now: Instant) {
+        if self.desk.cluster.hub().is_some() {
+            return self.relay.ask(ask, &mut self.desk, now);
+        }
         self.desk.clients(now, |clients, core| clients.ask(client, ask, core));
     }
 
+    /// The hub whose engines are used says something.
+    fn hub_said(&mut self, heard: FromHub, now: Instant) {
+        if let FromHub::Told(told) = &heard {
+            self.relay_engines(told);
+        }
+        self.desk.cluster(|cluster, out| cluster.heard(heard, now, out));
+    }
+
     fn notice(&mut self, notice: Notice, now: Instant) {
-        if let Notice::Answered { question, content } = &notice {
-            return self.engine_answered(*question, content.as_ref());
+        if notice == Notice::Phase {
+            self.relay.follow(&mut self.desk);
         }
         let Some(notice) = self.note_question(notice, now) else { return };
         let Some(notice) = self.note_comm(notice) else { return };
         let rest = self.desk.clients(now, |clients, core| clients.notice(notice, core));
         let Some(notice) = rest else { return };
+        if let Notice::Answered { question, content } = &notice {
+            return self.engine_answered(*question, content.as_ref());
+        }
         let mut finished = std::mem::take(&mut self.desk.finished);
         let runs = self.runs.iter_mut().filter_map(Run::task_mut);
         let comms = self.comms.handled.iter_mut().map(Handled::task_mut);

@@ -105,21 +105,31 @@ impl Session {
     /// Takes a question out of what happened, and gives the rest back.
     pub(super) fn note_question(&mut self, notice: Notice, now: Instant) -> Option<Notice> {
         match notice {
+            Notice::Report { task, rank, event: event @ Event::Ask { .. } }
+                if self.desk.clients(now, |clients, _| clients.pass_on(task, rank, &event)) =>
+            {
+                return None;
+            }
             Notice::Report { task, rank, event: Event::Ask { question, prompt, password } } => {
                 self.engine_asks(task, rank, question, prompt, password, now);
                 return None;
             }
             Notice::Report { task, rank, event: Event::Done { .. } } | Notice::Lost { task, rank, .. } => {
-                self.questions.forget(task, Some(rank));
-                self.questions.count.remove(&(task, rank));
-                self.hurry(task, now);
+                self.asks_no_more(task, rank, now);
             }
             _ => {}
         }
         Some(notice)
     }
 
-    fn engine_asks(
+    /// A task has ended on an engine.
+    pub(super) fn asks_no_more(&mut self, task: TaskId, rank: Rank, now: Instant) {
+        self.questions.forget(task, Some(rank));
+        self.questions.count.remove(&(task, rank));
+        self.hurry(task, now);
+    }
+
+    pub(super) fn engine_asks(
         &mut self,
         task: TaskId,
         rank: Rank,
@@ -144,7 +154,9 @@ impl Session {
     /// Nobody is waited for where everybody asks who could.
     fn hurry(&mut self, task: TaskId, now: Instant) {
         let waiting = self.questions.waiting.keys().filter(|turn| turn.0 == task).count();
-        if waiting >= self.desk.cluster.waiting(task) {
+        // How many might ask in a task that the hub alone knows is not known here.
+        let might = self.desk.cluster.waiting(task);
+        if might > 0 && waiting >= might {
             let of_task = self.questions.waiting.iter_mut().filter(|(turn, _)| turn.0 == task);
             of_task.for_each(|(_, question)| question.due = now);
         }

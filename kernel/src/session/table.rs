@@ -66,8 +66,10 @@ fn headline(cluster: &Cluster) -> String {
             Some(first) => {
                 let hello = &first.hello;
                 let count = cluster.engines().count();
+                let profile = cluster.profile().map(|profile| format!(" of profile `{profile}`"));
+                let profile = profile.unwrap_or_default();
                 let caution = cluster.caution().map(|caution| format!("; {caution}")).unwrap_or_default();
-                format!("{count} engines, Python {}, {}{caution}", hello.python, hello.mpi)
+                format!("{count} engines{profile}, Python {}, {}{caution}", hello.python, hello.mpi)
             }
             None => String::new(),
         },
@@ -85,9 +87,9 @@ fn row(cluster: &Cluster, engine: &Engine, now: Instant) -> [String; 6] {
         Some(status) if engine.lives() => format!("{} MiB", status.resident >> 20),
         _ => "-".to_owned(),
     };
-    let runs = cluster.running(engine.rank()).map(|flight| {
-        let seconds = now.saturating_duration_since(flight.since).as_secs();
-        format!("{} ({seconds} s)", shortened(&flight.label))
+    let runs = cluster.running(engine.rank()).map(|running| {
+        let seconds = now.saturating_duration_since(running.since).as_secs();
+        format!("{} ({seconds} s)", shortened(running.label))
     });
     let id = engine.rank().to_string();
     [id, engine.hello.host.clone(), engine.pid.to_string(), state, memory, runs.unwrap_or_default()]
@@ -152,7 +154,7 @@ fn data(cluster: &Cluster) -> Value {
             "resident": engine.status.as_ref().map(|status| status.resident),
             "mpi_sent": engine.status.as_ref().map(|status| status.mpi_sent),
             "mpi_received": engine.status.as_ref().map(|status| status.mpi_received),
-            "runs": cluster.running(engine.rank()).map(|flight| flight.label.clone()),
+            "runs": cluster.running(engine.rank()).map(|running| running.label),
         })
     });
     json!({"engines": engines.collect::<Vec<_>>()})

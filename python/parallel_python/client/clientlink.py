@@ -44,7 +44,7 @@ class ClientLink(Protocol):
         ...
 
     def query(self, ask: int, query: str, targets: list[int]) -> None:
-        """Ask for queues, records or stacks."""
+        """Ask for queues, records, status or stacks."""
         ...
 
     def forget(self, names: list[str], purge: bool) -> None:

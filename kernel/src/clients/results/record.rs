@@ -26,6 +26,8 @@ pub(in crate::clients) struct Record {
     pub(super) code: Option<String>,
     /// Who submitted it; `None`: a parallel cell.
     pub(super) client: Option<ClientId>,
+    /// Who answers what its code asks.
+    pub(in crate::clients) asker: Option<ClientId>,
     /// Where; `None`: wherever there is room.
     pub(super) targets: Option<Vec<Rank>>,
     /// In seconds since the epoch.
@@ -59,6 +61,7 @@ pub(in crate::clients) struct New<'a> {
     pub(in crate::clients) label: &'a str,
     pub(in crate::clients) work: &'a Work,
     pub(in crate::clients) client: Option<ClientId>,
+    pub(in crate::clients) asker: Option<ClientId>,
     pub(in crate::clients) targets: Option<Vec<Rank>>,
     pub(in crate::clients) submitted: Option<f64>,
 }
@@ -74,9 +77,10 @@ impl Record {
             label: new.label.to_owned(),
             code,
             client: new.client,
+            asker: new.asker,
             targets: new.targets,
             submitted: new.submitted,
-            watchers: new.client.into_iter().collect(),
+            watchers: new.client.into_iter().chain(new.asker).collect(),
             log: Vec::new(),
             parts: BTreeMap::new(),
             output: 0,
@@ -162,6 +166,11 @@ impl Record {
         });
         self.bytes -= dropped;
         dropped
+    }
+
+    /// The kernel whose parallel cell this is, if it is another process's.
+    pub(in crate::clients) fn kernel(&self) -> Option<ClientId> {
+        self.asker.filter(|_| self.client.is_none())
     }
 
     /// Somebody who is there was told of a memory file and has not said to be done with it.

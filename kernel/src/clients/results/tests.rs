@@ -10,7 +10,8 @@ use super::*;
 
 fn open(store: &mut Store, name: &str, client: Option<ClientId>) {
     let work = Work::Execute { code: "x".to_owned(), store_history: false, measure: false };
-    let new = New { name, label: "x", work: &work, client, targets: Some(vec![0]), submitted: Some(1.0) };
+    let targets = Some(vec![0]);
+    let new = New { name, label: "x", work: &work, client, asker: None, targets, submitted: Some(1.0) };
     store.open(new);
 }
 

@@ -46,9 +46,11 @@ impl Run {
     fn begin_px(&mut self, plan: Plan, desk: &mut Desk, now: Instant) {
         match desk.cluster.phase() {
             Phase::Up if !desk.cluster.is_uncertain() => self.fan_out(plan, desk, now),
-            Phase::Failed { reason } => self.failure = Some(Failure::engines(reason.clone())),
-            phase => {
-                if matches!(phase, Phase::Off) {
+            Phase::Failed { reason } if !desk.cluster.starts_on_demand() => {
+                self.failure = Some(Failure::engines(reason.clone()));
+            }
+            _ => {
+                if desk.cluster.starts_on_demand() {
                     desk.cluster(|cluster, out| cluster.start(None, now, out));
                 }
                 self.active = Active::Engines { since: now, told: false, then: Then::Run(plan) };
