@@ -162,4 +162,22 @@ mod tests {
             assert_eq!((options.size(), options.rest.len()), (3, more.len()));
         }
     }
+
+    #[test]
+    fn a_kernel_is_attached_when_it_is_told_so() {
+        for (words, profile) in [
+            (&[][..], None),
+            (&["--attach"], Some("default")),
+            (&["--attach", "-n", "2"], Some("default")),
+            (&["--attach", "mpi"], Some("mpi")),
+            (&["--attach=mpi", "script.py"], Some("mpi")),
+            (&["--attach="], None),
+        ] {
+            let line = ["parallel-python", "kernel", "-f", "k.json"].iter().chain(words);
+            let Command::Kernel(options) = Cli::try_parse_from(line).unwrap().command else {
+                panic!("{words:?}")
+            };
+            assert_eq!(options.attach(), profile, "{words:?}");
+        }
+    }
 }
