@@ -72,6 +72,8 @@ PYTHON = {
     "numpy loop": "a = np.ones((64, 64))\nwhile True: a @ a",
     "lock": "import threading; lock = threading.Lock(); lock.acquire(); lock.acquire()",
     "subprocess": "import subprocess; subprocess.run(['sleep', '600'])",
+    # Python drops what is raised in one; the interrupt comes again.
+    "finalizer": "import time\nclass Slow: __del__ = lambda self: time.sleep(600)\nSlow(); time.sleep(600)",
 }
 
 

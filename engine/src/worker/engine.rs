@@ -8,6 +8,8 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use fabric::comm::Comm;
@@ -28,6 +30,9 @@ use super::{interrupted, lifeline, world};
 use crate::capture::Capture;
 use crate::farewell::FAREWELL;
 use crate::{ffi, maps, payload, threads};
+
+/// When an interrupt comes again that Python has dropped: the code that dropped it is short.
+const AGAIN: Duration = Duration::from_millis(1);
 
 /// What a call returned, or what it raised.
 type Outcomes<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
@@ -273,6 +278,19 @@ impl Engine {
         if let Some(file) = &self.faults {
             // Without it an obituary says less; that is all.
             let _ = file.write_at(&line.to_ne_bytes(), 0);
+        }
+    }
+
+    /// Python has dropped the `KeyboardInterrupt` of the task that runs: it is interrupted again in a moment.
+    fn interrupt_again(&self) {
+        let link = Arc::clone(&self.link);
+        if let Some(task) = link.guard.running() {
+            let again = move || {
+                sleep(AGAIN);
+                link.guard.interrupt(task);
+            };
+            // Without a thread to be had the person has to interrupt again.
+            drop(threads::spawn("interrupt", again));
         }
     }
 

@@ -2,14 +2,20 @@
 
 Rust sends SIGINT only while the task that was meant runs. Of that time IPython spends a little on itself,
 before and after the cell's code, where an exception would be swallowed by a callback's error message or leave
-a cell half counted. An interrupt that comes there is kept, and raised when the cell's code begins.
+a cell half counted. An interrupt that comes there is kept, and raised when the cell's code begins. One that comes
+within a finalizer, where Python drops every exception, comes again.
 """
 
 from __future__ import annotations
 
 import signal
+import sys
+from typing import TYPE_CHECKING
 
 from IPython.core.events import EventManager
+
+if TYPE_CHECKING:
+    from _parallel_python import Engine
 
 #: What a cell that was interrupted before it began runs in place of its code.
 INTERRUPTED = compile("raise KeyboardInterrupt", "<interrupted>", "exec")
@@ -18,9 +24,11 @@ INTERRUPTED = compile("raise KeyboardInterrupt", "<interrupted>", "exec")
 class Interrupts:
     """The state of SIGINT, which is the same for the whole process."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.kept = False
         self.keep()
+        self._engine, self._former = engine, sys.unraisablehook
+        sys.unraisablehook = self._dropped
 
     def keep(self) -> None:
         """From here on an interrupt raises nothing."""
@@ -32,6 +40,13 @@ class Interrupts:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         kept, self.kept = self.kept, False
         return kept
+
+    def _dropped(self, unraisable: sys.UnraisableHookArgs) -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            # Not at once: this is still within the finalizer.
+            self._engine.interrupt_again()
+        else:
+            self._former(unraisable)
 
     def _keep(self, signum: int, frame: object) -> None:
         self.kept = True

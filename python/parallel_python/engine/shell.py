@@ -231,7 +231,7 @@ def _text_of(error: BaseException) -> str:
 def start_shell(engine: Engine) -> EngineShell:
     """Make the engine's one shell, with everything in place for the first cell."""
     folder = profile.find()
-    EngineShell.engine, EngineShell.interrupts = engine, Interrupts()
+    EngineShell.engine, EngineShell.interrupts = engine, Interrupts(engine)
     EngineShell.comms = EngineComms(engine, EngineShell.interrupts)
     shell = EngineShell.instance(config=profile.configuration(folder), profile_dir=profile.location(folder))
     shell.loop_runner = LoopRunner(shell)
