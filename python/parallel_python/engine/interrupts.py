@@ -2,8 +2,8 @@
 
 Rust sends SIGINT only while the task that was meant runs. Of that time IPython spends a little on itself,
 before and after the cell's code, where an exception would be swallowed by a callback's error message or leave
-a cell half counted. An interrupt that comes there is kept, and raised when the cell's code begins. One that comes
-within a finalizer, where Python drops every exception, comes again.
+a cell half counted. An interrupt that comes there is kept, and raised when the cell's code begins. One that
+comes within a finalizer, where Python drops every exception, comes again.
 """
 
 from __future__ import annotations
