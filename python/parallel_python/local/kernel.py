@@ -205,10 +205,16 @@ class LocalKernel(IPythonKernel):
         """Run a cell, which may be interrupted; its reply may not."""
         try:
             with interruptible(self.session.link):
-                return await super().do_execute(code, silent, store_history, *args, **kwargs)
+                reply: dict[str, Any] = await super().do_execute(code, silent, store_history, *args, **kwargs)
         except KeyboardInterrupt as error:
             # It came before the shell had begun, or after it had ended: there is no traceback to show.
             return self._interrupted(code, silent, store_history, error)
+        count = self.shell.execution_count - 1
+        is_kept = silent or not store_history or len(self.shell.history_manager.input_hist_raw) > count
+        if reply.get("ename") == "KeyboardInterrupt" and not is_kept:
+            # It came when the shell had counted the cell and not kept it.
+            record(self.shell, code, count)
+        return reply
 
     def _interrupted(
         self, code: str, silent: bool, store_history: bool, error: KeyboardInterrupt
