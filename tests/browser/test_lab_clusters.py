@@ -154,6 +154,8 @@ def test_5_26_to_29_a_cluster_from_its_making_to_its_end(tmp_path: Path, server:
         page.screenshot(pictures / "clusters-5-scale.png")
         page.click(f"{DIALOG} .jp-mod-accept")
         page.wait_for(says("mpi:one", "Number of engines: 1"))
+        # The list is drawn anew with each state: a button may go from under the mouse.
+        page.wait_for(says("mpi:one", "State: running"))
 
         # The dark theme, for a person to look at.
         page.evaluate("jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")

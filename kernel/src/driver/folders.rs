@@ -61,10 +61,10 @@ pub(super) fn owner_only(mode: u32) -> Permissions {
     Permissions::from_mode(mode)
 }
 
-/// Writes a file that only this user can read.
+/// Writes a file that only this user can read, in a folder that only this user can enter.
 pub(super) fn write_private(path: &Path, contents: &[u8]) -> anyhow::Result<()> {
     let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         file.write_all(contents)
     };
     write().with_context(|| format!("cannot write `{}`", path.display()))

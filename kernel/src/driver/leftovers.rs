@@ -37,7 +37,7 @@ impl Leftovers {
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         named.extend_from_slice(paths);
         // The folder may have gone with its set, and nothing but `sweep` misses the note.
-        drop(serde_json::to_vec(&*named).map(|text| std::fs::write(&self.note, text)));
+        drop(serde_json::to_vec(&*named).map(|text| folders::write_private(&self.note, &text)));
     }
 
     /// The launcher did not come to it.
