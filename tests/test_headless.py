@@ -135,16 +135,16 @@ def test_5_19_what_a_crash_left_is_removed(environment: dict[str, str], family: 
     mpiexec = ["--mpiexec", str(mpiexec_of(family))]
     pid = pid_of(engines(environment, "start", "-n", "2", "--daemonize", *mpiexec))
     assert "run and stay; `--force`" in engines(environment, "clean")
-    [note] = Path(environment["XDG_RUNTIME_DIR"]).glob("parallel-python-*/leftovers.json")
-    named = [Path(path) for path in json.loads(note.read_text())]
-    assert note.parent in named and any(path.is_relative_to("/dev/shm") for path in named)
+    [notes] = Path(environment["XDG_RUNTIME_DIR"]).glob("parallel-python-*/leftovers")
+    named = [notes.parent, *(note.readlink() for note in notes.iterdir())]
+    assert any(path.is_relative_to("/dev/shm") for path in named)
     processes = descendants(pid) | {pid}
     # Nobody is to remove anything: not even a moment is left between their deaths.
     for signum in (signal.SIGSTOP, signal.SIGKILL):
         for process in processes:
             os.kill(process, signum)
     assert not wait_until_gone(processes, 15), "processes are left"
-    assert f"removed {note.parent}\n" in engines(environment, "clean")
+    assert f"removed {notes.parent}\n" in engines(environment, "clean")
     assert not any(path.exists() for path in named)
     assert engines(environment, "clean") == "nothing was left behind\n"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,46 @@ def test_an_engine_that_does_not_come_is_named_with_its_log(tmp_path: Path) -> N
         (startup / "00.py").unlink()
         nb.ok("%engines restart", timeout=60)
         assert nb.ok("%px print('up')", timeout=60).stdout == lines("up", range(3))
+
+
+def orphans() -> set[str]:
+    """Return the files of MPI in shared memory that no process has mapped."""
+    found = {path.name for path in Path("/dev/shm").glob("*mpi*")}
+    for process in Path("/proc").glob("[0-9]*/maps"):
+        try:
+            maps = process.read_text()
+        except OSError:
+            continue
+        found -= {name for name in found if f"/dev/shm/{name}" in maps}
+    return found
+
+
+@pytest.mark.parametrize("end", ["fails", "kernel killed"])
+def test_engines_that_do_not_come_up_leave_no_shared_memory(tmp_path: Path, end: str) -> None:
+    startup = tmp_path / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    stuck = tmp_path / "stuck"
+    os.mkfifo(stuck)
+    (startup / "00.py").write_text(
+        "import os, time\n"
+        "if 'mpi_rank' in globals():\n"
+        f"    if {end == 'fails'} and mpi_rank == 1: os._exit(9)\n"
+        f"    with open({str(stuck)!r}, 'w') as pipe: pipe.write('x')\n"
+        "    time.sleep(600)\n"
+    )
+    before = orphans()
+    with Notebook(engines=2, environment={"IPYTHONDIR": str(tmp_path)}) as nb:
+        if end == "fails":
+            assert "exited with code 9" in nb.fails("%px 1", timeout=60).error
+            nb.ok("%engines stop", timeout=60)
+        else:
+            nb.send("%px 1")
+            with stuck.open("rb+", buffering=0) as pipe:
+                assert pipe.read(1) + pipe.read(1) == b"xx"
+            family = descendants(nb.pid)
+            os.kill(nb.pid, signal.SIGKILL)
+            assert not wait_until_gone(family, 10)
+    assert orphans() <= before
 
 
 def test_what_is_wanted_before_the_launch_has_begun() -> None:

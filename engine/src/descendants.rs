@@ -4,11 +4,9 @@
 //! **Invariant**: a signal goes only to a process that was seen below this one and is still the same: its
 //! start time is compared after its pidfd is open, so a reused process id is never hit.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs;
-use std::path::PathBuf;
 
-use crate::maps;
 use fabric::message::lifeline::Ending;
 use rustix::io::Errno;
 use rustix::process::{
@@ -46,14 +44,6 @@ pub(crate) fn signal_all(signal: Signal) {
     for process in below(getpid()) {
         process.signal(signal);
     }
-}
-
-/// The shared-memory files that the processes below this one have mapped.
-pub(crate) fn shared_memory() -> BTreeSet<PathBuf> {
-    below(getpid())
-        .into_iter()
-        .flat_map(|process| maps::shared_memory(&process.pid.as_raw_nonzero().to_string()))
-        .collect()
 }
 
 fn ending(status: WaitStatus) -> Option<Ending> {

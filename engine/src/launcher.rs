@@ -8,19 +8,19 @@
 //!
 //! **Invariants**: one thread (the death signal of what it starts fires when the starting *thread* ends). Orphans
 //! below become its children, so nothing is left exactly when it has no child. Only named paths are removed, and
-//! what ranks had mapped of shared memory that did not come up; and only when nothing is left that could use them.
+//! only when nothing is left that could use them.
 //!
 //! **Boundary**: it knows nothing of ranks or MPI.
 
-use std::fs;
 use std::io::Read as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use fabric::frame::{self, Frames};
+use fabric::leftovers;
 use fabric::message::launcher::{FromLauncher, ToLauncher};
 use fabric::message::lifeline::Ending;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -55,8 +55,6 @@ pub(crate) fn run(link: UnixStream) -> anyhow::Result<()> {
         frames: Frames::default(),
         signals,
         remove: Vec::new(),
-        since: SystemTime::now(),
-        is_up: false,
         inherited: Vec::new(),
         kernel: rustix::process::getppid(),
         output: None,
@@ -74,10 +72,6 @@ struct Launcher {
     frames: Frames,
     signals: Signals,
     remove: Vec<PathBuf>,
-    /// When it began.
-    since: SystemTime,
-    /// The ranks are up, and `remove` holds their MPI's files.
-    is_up: bool,
     /// What is ours to remove if the kernel has died.
     inherited: Vec<PathBuf>,
     kernel: Option<Pid>,
@@ -156,10 +150,6 @@ impl Launcher {
                 }
                 Ok(Some(ToLauncher::Remove(paths))) if matches!(self.stage, Stage::Over) => remove(&paths),
                 Ok(Some(ToLauncher::Remove(paths))) => self.remove.extend(paths),
-                Ok(Some(ToLauncher::Up(paths))) => {
-                    self.remove.extend(paths);
-                    self.is_up = true;
-                }
                 Ok(Some(ToLauncher::Inherit(paths))) => self.inherited.extend(paths),
                 Ok(Some(ToLauncher::Stop { grace })) => self.stop(Duration::from_millis(grace.into())),
                 Ok(None) => return,
@@ -197,7 +187,6 @@ impl Launcher {
     /// Lets everything end by itself, for as long as `grace`.
     fn stop(&mut self, grace: Duration) {
         if matches!(self.stage, Stage::Running | Stage::Waiting(_)) {
-            self.note_files();
             self.stage = Stage::Waiting(Patience::of(grace));
         }
     }
@@ -205,23 +194,10 @@ impl Launcher {
     /// The kernel has gone: asks everything to end, now.
     fn let_go(&mut self) {
         if !self.is_let_go && matches!(self.stage, Stage::Running | Stage::Waiting(_)) {
-            self.note_files();
             descendants::signal_all(Signal::TERM);
             self.stage = Stage::Waiting(Patience::of(ORPHANED));
         }
         self.is_let_go = true;
-    }
-
-    /// Everything is about to end, and nobody has been able to name the files of an MPI that starts.
-    fn note_files(&mut self) {
-        // What was there before is somebody else's, whoever maps it.
-        let is_new = |path: &PathBuf| {
-            let made = fs::metadata(path).and_then(|about| about.created().or_else(|_| about.modified()));
-            made.is_ok_and(|made| made >= self.since)
-        };
-        if !self.is_up {
-            self.remove.extend(descendants::shared_memory().into_iter().filter(is_new));
-        }
     }
 
     /// Takes note of what has ended, and goes on to the next stage when it is time.
@@ -254,7 +230,6 @@ impl Launcher {
             Stage::Waiting(before) => Stage::Waiting(before.or(patience)),
             stage => return self.stage = stage,
         };
-        self.note_files();
         descendants::signal_all(Signal::TERM);
     }
 
@@ -274,11 +249,8 @@ impl Launcher {
     }
 }
 
-/// Removes files, and folders with all in them. What cannot be removed is not worth failing for: nobody is left
-/// to be told.
 fn remove(paths: &[PathBuf]) {
     for path in paths {
-        let is_folder = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
-        let _ = if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        leftovers::remove(path);
     }
 }

@@ -22,7 +22,6 @@ mod descendants;
 mod door;
 mod farewell;
 mod launcher;
-mod maps;
 mod patience;
 mod supervisor;
 mod sys;

@@ -1,12 +1,12 @@
-//! What a process has mapped, from `/proc/<pid>/maps`.
+//! What this process has mapped, from `/proc/self/maps`.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-/// The shared-memory files that a process (`self`, or a number) has mapped and that have not been removed.
-pub(crate) fn shared_memory(process: &str) -> BTreeSet<PathBuf> {
-    let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap_or_default();
+/// The shared-memory files that it has mapped and that have not been removed.
+pub(crate) fn shared_memory() -> BTreeSet<PathBuf> {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let files = maps.lines().filter_map(|line| line.split_once("/dev/shm/")).map(|(_, name)| name);
     let files = files.filter(|name| !name.ends_with(" (deleted)"));
     files.map(|name| PathBuf::from("/dev/shm").join(name)).collect()

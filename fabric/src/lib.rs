@@ -20,6 +20,7 @@ pub mod comm;
 pub mod config;
 pub mod doorbell;
 pub mod frame;
+pub mod leftovers;
 pub mod message;
 pub mod mpi;
 pub mod sys;

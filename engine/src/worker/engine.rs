@@ -29,7 +29,7 @@ use super::stack::Stack;
 use super::{interrupted, lifeline, world};
 use crate::capture::Capture;
 use crate::farewell::FAREWELL;
-use crate::{ffi, maps, payload, threads};
+use crate::{ffi, payload, threads};
 
 /// When an interrupt comes again that Python has dropped: the code that dropped it is short.
 const AGAIN: Duration = Duration::from_millis(1);
@@ -133,7 +133,6 @@ impl Engine {
             executable,
             mpi: self.library.clone(),
             door: self.door,
-            files: maps::shared_memory("self").into_iter().collect(),
         };
         let role = Role::Worker(hello);
         let hello = Hello { build: BUILD.to_owned(), pid: std::process::id(), role };

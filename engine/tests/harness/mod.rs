@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use executable::executable;
 use fabric::config::RankConfig;
 use fabric::frame::{self, Frames};
+use fabric::leftovers;
 use fabric::message::launcher::{FromLauncher, ToLauncher};
 use fabric::message::lifeline::{FromSupervisor, FromWorker, Hello, Role, ToWorker, WorkerHello};
 use fabric::message::report::{Event, Outcome, Raised, Report};
@@ -239,10 +240,6 @@ impl Engines {
                 self.supervisors.insert(worker, stream);
             }
             Role::Worker(worker) => {
-                let files = ToLauncher::Up(worker.files.clone());
-                if let Some(link) = &mut self.link {
-                    frame::write(link, &files).unwrap();
-                }
                 let met = Worker { pid: hello.pid, hello: worker, lifeline: stream };
                 self.workers.insert(met.hello.rank, met);
             }
@@ -371,6 +368,7 @@ impl Drop for Engines {
             let _ = link.shutdown(Shutdown::Both);
         }
         let _ = self.launcher.wait();
+        leftovers::remove(self.runtime.path());
     }
 }
 

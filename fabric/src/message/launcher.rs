@@ -2,8 +2,7 @@
 //! ended, and leave nothing behind.
 //!
 //! **Invariant**: the end of file on the launcher's socket means that the kernel is gone or has let
-//! go: every process below the launcher is ended, then exactly the named files are removed. Until the ranks are up
-//! nobody can name their MPI's files: those that they have mapped are removed.
+//! go: every process below the launcher is ended, then exactly the named files are removed.
 
 use std::path::PathBuf;
 
@@ -23,11 +22,9 @@ pub enum ToLauncher {
         /// Where to run it.
         directory: PathBuf,
     },
-    /// Files and folders (with all in them) to remove once every process has ended. Adds to what
-    /// was named before; what does not exist is passed over.
+    /// Files, and folders with all in them and what is noted there ([`crate::leftovers`]), to remove once every
+    /// process has ended. Adds to what was named before; what does not exist is passed over.
     Remove(Vec<PathBuf>),
-    /// Every rank is up; to remove as with [`ToLauncher::Remove`] are these.
-    Up(Vec<PathBuf>),
     /// Files and folders that the kernel removes itself. They are removed in its place only when it has gone
     /// without having done so, when nothing else is left.
     Inherit(Vec<PathBuf>),

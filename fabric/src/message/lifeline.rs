@@ -4,8 +4,6 @@
 //! **Invariant**: control never travels over MPI, which user code can jam; and either end that sees
 //! the other's end of file ends what it is responsible for.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use super::report::Report;
@@ -55,9 +53,6 @@ pub struct WorkerHello {
     pub mpi: String,
     /// How Python was entered.
     pub door: Door,
-    /// Shared-memory files that this rank's MPI made, from the process's own maps: to be removed
-    /// when the rank could not do so itself.
-    pub files: Vec<PathBuf>,
 }
 
 /// How a process enters Python.

@@ -149,8 +149,6 @@ impl Own {
             return self.fail(reason, out);
         }
         if self.engines.len() == size as usize && self.gateway.is_some() {
-            let files = self.engines.values().flat_map(|engine| engine.hello.files.clone()).collect();
-            out.effects.push(Effect::Launcher(ToLauncher::Up(files)));
             self.phase = Phase::Up;
             out.notices.push(Notice::Phase);
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use fabric::config::RankConfig;
+use fabric::leftovers;
 use fabric::message::launcher::{FromLauncher, ToLauncher};
 use fabric::message::lifeline::{FromSupervisor, FromWorker, Hello, Role};
 use fabric::message::task::FromGateway;
@@ -89,15 +90,10 @@ impl Engines {
             Effect::Gateway(link, message) => self.send(link, &message),
             Effect::Worker(link, message) => self.send(link, &message),
             Effect::Supervisor(link, message) => self.send(link, &message),
-            Effect::Launcher(message) => {
-                if let (ToLauncher::Up(paths), Some(leftovers)) = (&message, &self.leftovers) {
-                    leftovers.name(paths);
-                }
-                match &self.launcher {
-                    Some(launcher) => launcher.send(&message),
-                    None => self.untold.push(message),
-                }
-            }
+            Effect::Launcher(message) => match &self.launcher {
+                Some(launcher) => launcher.send(&message),
+                None => self.untold.push(message),
+            },
             Effect::Logs { set, ranks } => {
                 let (runtime, inputs) = (self.runtime.clone(), inputs.clone());
                 tokio::spawn(async move {
@@ -171,6 +167,10 @@ async fn launch(
     mpi.check_machine().map_err(anyhow::Error::msg)?;
     let (folder, shared) = (folders::runtime()?, folders::shared_memory());
     let runtime = folder.path().to_owned();
+    if let Some(shared) = &shared {
+        leftovers::note(&runtime, shared.path())
+            .with_context(|| format!("cannot write in `{}`", runtime.display()))?;
+    }
     let socket = runtime.join("engines.sock");
     let listener =
         UnixListener::bind(&socket).with_context(|| format!("cannot listen on `{}`", socket.display()))?;
@@ -201,10 +201,10 @@ async fn launch(
         set: environment,
         directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
     });
-    let leftovers = Arc::new(Leftovers::noted_in(&runtime));
-    let folders: Vec<_> = [folder].into_iter().chain(shared).map(TempDir::keep).collect();
-    leftovers.name(&folders);
-    launcher.send(&ToLauncher::Remove(folders));
+    launcher.send(&ToLauncher::Remove(vec![folder.keep()]));
+    // It is noted in the other.
+    shared.map(TempDir::keep);
+    let leftovers = Arc::new(Leftovers::of(&runtime));
     let terms = Terms { size, patience, caution: mpi.caution(size, crate::machine::cores()) };
     let backlog = Arc::clone(&settings.backlog);
     let listening = tokio::spawn(listen(set, listener, inputs.clone(), backlog, Arc::clone(&leftovers)));

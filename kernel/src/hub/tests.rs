@@ -34,7 +34,6 @@ impl Play {
                 executable: "python".to_owned(),
                 mpi: "MPI".to_owned(),
                 door: Door::Embedded,
-                files: vec![],
             };
             play.hello(u64::from(rank), Role::Worker(hello));
         }

@@ -76,7 +76,6 @@ impl Play {
                 executable: "python".to_owned(),
                 mpi: "MPI".to_owned(),
                 door: Door::Embedded,
-                files: vec![],
             };
             self.hello(set, u64::from(rank), 100 + rank, Role::Worker(hello));
         }

@@ -96,7 +96,6 @@ fn hello(rank: Rank, size: u32) -> WorkerHello {
         executable: "python".to_owned(),
         mpi: "MPI".to_owned(),
         door: Door::Embedded,
-        files: vec![],
     }
 }
 
