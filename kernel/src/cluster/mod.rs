@@ -21,6 +21,8 @@ mod flight;
 mod launch;
 mod own;
 mod reach;
+#[cfg(test)]
+pub(crate) mod sample;
 
 use std::collections::BTreeSet;
 use std::time::Instant;

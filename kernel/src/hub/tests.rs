@@ -1,7 +1,7 @@
 //! What a kernel needs of a hub beyond what a script does, by what the hub takes in and gives back.
 
 use fabric::message::client::{Caller, Placement, Query, Submission, Told};
-use fabric::message::lifeline::{Door, FromWorker, Hello, Question, Role, Status, ToWorker, WorkerHello};
+use fabric::message::lifeline::{FromWorker, Hello, Question, Role, Status, ToWorker};
 use fabric::message::report::{Event as Happened, Outcome, Report as Said, StreamName};
 use fabric::message::task::{FromGateway, TaskId, Work};
 use fabric::message::{BUILD, Rank};
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::clients::Effect as ToClient;
+use crate::cluster::sample;
 
 const KERNEL: ClientId = 3;
 
@@ -26,16 +27,7 @@ impl Play {
         play.effects = play.hub.begin(now);
         play.on(Event::Launched(1, Terms { size: 2, patience: Duration::from_secs(9), caution: None }));
         for rank in 0..2 {
-            let hello = WorkerHello {
-                rank,
-                size: 2,
-                host: "node".to_owned(),
-                python: "3.11.7".to_owned(),
-                executable: "python".to_owned(),
-                mpi: "MPI".to_owned(),
-                door: Door::Embedded,
-            };
-            play.hello(u64::from(rank), Role::Worker(hello));
+            play.hello(u64::from(rank), Role::Worker(sample::hello(rank, 2)));
         }
         play.hello(99, Role::Gateway);
         play.effects.clear();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fabric::message::lifeline::{Door, Ending, FromSupervisor, Hello, Role, ToWorker, WorkerHello};
+use fabric::message::lifeline::{Ending, FromSupervisor, Hello, Role, ToWorker};
 use fabric::message::local::{Answer, Channel, FromLocal, Message, ToLocal};
 use fabric::message::report::{Event as Happened, Outcome, Raised, Report, StreamName};
 use fabric::message::task::{FromGateway, TaskId, ToGateway};
@@ -10,7 +10,7 @@ use fabric::message::{BUILD, Json};
 use serde_json::{Value, json};
 
 use super::{Effect, Event, Session};
-use crate::cluster::{self, SetId};
+use crate::cluster::{self, SetId, sample};
 use crate::wire::{Header, Incoming};
 
 /// A session and what it said so far.
@@ -68,16 +68,7 @@ impl Play {
             cluster::Terms { size: count, patience: Duration::from_secs(90), caution: None },
         ));
         for rank in 0..count {
-            let hello = WorkerHello {
-                rank,
-                size: count,
-                host: "node".to_owned(),
-                python: "3.11.7".to_owned(),
-                executable: "python".to_owned(),
-                mpi: "MPI".to_owned(),
-                door: Door::Embedded,
-            };
-            self.hello(set, u64::from(rank), 100 + rank, Role::Worker(hello));
+            self.hello(set, u64::from(rank), 100 + rank, Role::Worker(sample::hello(rank, count)));
         }
         self.hello(set, 99, 100, Role::Gateway);
     }

@@ -1,11 +1,12 @@
 //! The mirror by what it says and hears: no hub, no process, no clock.
 
 use fabric::message::client::EngineInfo;
-use fabric::message::lifeline::{Door, Status, WorkerHello};
+use fabric::message::lifeline::Status;
 use fabric::message::report::{Event, Outcome, Raised, StreamName};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::cluster::sample;
 use fabric::message::Json;
 
 struct Play {
@@ -59,7 +60,7 @@ impl Play {
     fn engines(&mut self, phase: &str, engines: &[(u32, Option<&str>)]) {
         let info = |(rank, (pid, died)): (usize, &(u32, Option<&str>))| EngineInfo {
             pid: *pid,
-            hello: hello(u32::try_from(rank).unwrap(), u32::try_from(engines.len()).unwrap()),
+            hello: sample::hello(u32::try_from(rank).unwrap(), u32::try_from(engines.len()).unwrap()),
             died: died.map(str::to_owned),
         };
         let engines = engines.iter().enumerate().map(info).collect();
@@ -84,18 +85,6 @@ impl Play {
     fn forget(&mut self) {
         self.said.clear();
         self.notices.clear();
-    }
-}
-
-fn hello(rank: Rank, size: u32) -> WorkerHello {
-    WorkerHello {
-        rank,
-        size,
-        host: "node".to_owned(),
-        python: "3.11.7".to_owned(),
-        executable: "python".to_owned(),
-        mpi: "MPI".to_owned(),
-        door: Door::Embedded,
     }
 }
 
