@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "9.2.0"
 version_info = (9, 2, 0)
 
+#: How the names of the files begin that its code is from.
+_FILES = "parallel_python/"
+
 #: Where each public name is.
 _NAMES = {
     "AsyncHubResult": "client.mapresult",

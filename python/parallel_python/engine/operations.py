@@ -7,13 +7,13 @@ under the names that `parallel_python.view` uses; each works on the engine's nam
 from __future__ import annotations
 
 import re
-import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from parallel_python import bulk
 from parallel_python.serialize import choice, dumps, loads
+from parallel_python.serialize.functions import main_namespace
 from parallel_python.serialize.pickling import REFERENCE
 
 if TYPE_CHECKING:
@@ -90,14 +90,9 @@ def pack(value: Any, what: str = "the result") -> tuple[bytes, list[Any]]:
     return data, blobs
 
 
-def namespace() -> dict[str, Any]:
-    """Return the user's namespace."""
-    return sys.modules["__main__"].__dict__
-
-
 def push(values: dict[str, Any]) -> None:
     """Bind values to names; a name may also be what stands left of an assignment, as ``a.b`` or ``a[0]``."""
-    names = namespace()
+    names = main_namespace()
     for name, value in values.items():
         if name.isidentifier():
             names[name] = value
@@ -114,7 +109,7 @@ def pull(names: str | Sequence[str]) -> Any:
 
 def _evaluate(expression: str) -> Any:
     """Return the value of an expression; a traceback has no line to show of it."""
-    return eval(compile(expression.strip(), EXPRESSION, "eval"), namespace())
+    return eval(compile(expression.strip(), EXPRESSION, "eval"), main_namespace())
 
 
 #: What IPython calls the cells that it has run.
@@ -170,7 +165,7 @@ def map_packed(
         if REFERENCE in function:
             from parallel_python.remoting.reference import resolve
 
-            unpacked = resolve(unpacked, namespace())
+            unpacked = resolve(unpacked, main_namespace())
         if not buffers:
             _functions[token] = unpacked
         while len(_functions) > 32:
@@ -186,4 +181,4 @@ def map_each(function: Callable[..., Any], *sequences: Any) -> Any:
 def import_module(name: str, names: Sequence[str] = ()) -> None:
     """Run ``import name`` in the namespace, or ``from name import names``."""
     statement = f"from {name} import {', '.join(names)}" if names else f"import {name}"
-    exec(statement, namespace())
+    exec(statement, main_namespace())

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.ultratb import AutoFormattedTB, ListTB
 
+from parallel_python import _FILES
 from parallel_python.serialize import sources
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
-
-#: In what files our own frames are.
-OURS = "parallel_python/"
 
 
 class EngineTraceback(AutoFormattedTB):
@@ -55,6 +53,6 @@ def render(shell: InteractiveShell, error: BaseException) -> list[str]:
 
 def _users(trace: TracebackType | None) -> TracebackType | None:
     """Return where the user's code begins, or None where all of it is ours."""
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(OURS):
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_FILES):
         trace = trace.tb_next
     return trace

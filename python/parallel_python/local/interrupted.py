@@ -9,7 +9,7 @@ from types import TracebackType
 
 from IPython.core.getipython import get_ipython
 
-OURS = "parallel_python/"
+from parallel_python import _FILES
 
 
 def _render(self: KeyboardInterrupt) -> list[str]:
@@ -25,7 +25,7 @@ def _render(self: KeyboardInterrupt) -> list[str]:
 def before_ours(traceback: TracebackType | None) -> TracebackType | None:
     """Return a traceback without the frames from the first of ours on."""
     kept: list[TracebackType] = []
-    while traceback is not None and not traceback.tb_frame.f_code.co_filename.startswith(OURS):
+    while traceback is not None and not traceback.tb_frame.f_code.co_filename.startswith(_FILES):
         kept.append(traceback)
         traceback = traceback.tb_next
     result: TracebackType | None = None

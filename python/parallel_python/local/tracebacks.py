@@ -13,8 +13,7 @@ from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
-#: In what files our own frames are.
-OURS = "parallel_python/"
+from parallel_python import _FILES
 
 #: What `input` is of, between the user's call and us.
 ABOVE_US = "ipykernel/kernelbase.py"
@@ -46,9 +45,9 @@ def without_ours(trace: TracebackType | None) -> TracebackType | None:
     inside = False
     while trace is not None:
         file = _file(trace)
-        while file.startswith(OURS) and frames and _file(frames[-1]).endswith(ABOVE_US):
+        while file.startswith(_FILES) and frames and _file(frames[-1]).endswith(ABOVE_US):
             frames.pop()
-        inside = file.startswith(OURS) or (inside and file.endswith(BELOW_US))
+        inside = file.startswith(_FILES) or (inside and file.endswith(BELOW_US))
         if not inside:
             frames.append(trace)
         trace = trace.tb_next
