@@ -3,6 +3,7 @@
 import { code, draggable } from './connection.js';
 import { button, element } from './dom.js';
 import { take } from './shared.js';
+import { ClustersView } from './view.js';
 
 const { CommandToolbarButton, Toolbar, ToolbarButton, codeIcon, refreshIcon } = await take(
   '@jupyterlab/ui-components'
@@ -14,10 +15,10 @@ const HINT =
   'No engines run on their own. START has some up for scripts and for notebooks of any kernel; a notebook with the ' +
   'kernel Parallel Python (Rust) needs none, it brings its own.';
 
-export class ClustersPanel extends Widget {
-  #clusters;
+export class ClustersPanel extends ClustersView {
   #actions;
-  #listing = new Widget({ node: element('div.pp-Clusters-listing') });
+  #list = element('ul.pp-Clusters-list');
+  #note = element('p.pp-Clusters-note');
 
   /**
    * @param clusters what is shown
@@ -25,8 +26,7 @@ export class ClustersPanel extends Widget {
    * @param commands the registry that has `create`, the command of NEW
    */
   constructor(clusters, actions, commands, create) {
-    super();
-    this.#clusters = clusters;
+    super(clusters);
     this.#actions = actions;
     this.addClass('pp-Clusters');
     const toolbar = new Toolbar();
@@ -38,35 +38,21 @@ export class ClustersPanel extends Widget {
     toolbar.addItem('new', new CommandToolbarButton({ commands, id: create }));
     this.layout = new PanelLayout();
     this.layout.addWidget(toolbar);
-    this.layout.addWidget(this.#listing);
-    clusters.changed.connect(() => this.update());
-  }
-
-  onAfterAttach() {
-    this.#clusters.watch(this, this.isVisible);
-  }
-
-  onAfterShow() {
-    this.#clusters.watch(this, true);
-  }
-
-  onAfterHide() {
-    this.#clusters.watch(this, false);
+    this.layout.addWidget(new Widget({ node: element('div.pp-Clusters-listing', {}, this.#list, this.#note) }));
   }
 
   onUpdateRequest() {
-    const { all, error } = this.#clusters;
-    const items = all.map(cluster => this.#item(cluster));
+    const { all, error } = this.clusters;
+    this.showIn(this.#list, (cluster, isActive) => this.#item(cluster, isActive));
     const nothingRuns = all.length > 0 && all.every(({ state }) => state === 'stopped');
-    const note = element('p.pp-Clusters-note', {}, error || (nothingRuns ? HINT : ''));
-    note.classList.toggle('pp-mod-error', Boolean(error));
-    this.#listing.node.replaceChildren(element('ul.pp-Clusters-list', {}, ...items), note);
+    this.#note.textContent = error || (nothingRuns ? HINT : '');
+    this.#note.classList.toggle('pp-mod-error', Boolean(error));
   }
 
-  #item(cluster) {
+  #item(cluster, isActive) {
     const { id, kind, state } = cluster;
-    const active = id === this.#clusters.active ? '.jp-mod-active' : '';
-    const properties = { dataset: { clusterId: id }, onclick: () => this.#clusters.choose(id) };
+    const active = isActive ? '.jp-mod-active' : '';
+    const properties = { dataset: { clusterId: id }, onclick: () => this.clusters.choose(id) };
     const item = element(
       `li.pp-Cluster.pp-mod-${kind}${active}`,
       properties,

@@ -2,14 +2,11 @@
 
 import { button, element } from './dom.js';
 import { titleOf } from './panel.js';
-import { take } from './shared.js';
-
-const { Widget } = await take('@lumino/widgets');
+import { ClustersView } from './view.js';
 
 const COLUMNS = ['profile', 'cluster id', 'status', '# of engines', 'action'];
 
-export class ClustersTab extends Widget {
-  #clusters;
+export class ClustersTab extends ClustersView {
   #actions;
   #note = element('p.pp-Clusters-note.pp-mod-error');
   #body = element('tbody');
@@ -21,8 +18,7 @@ export class ClustersTab extends Widget {
    * @param actions `inject`, `start` and `stop`, each of a cluster; `create`
    */
   constructor(clusters, actions) {
-    super();
-    this.#clusters = clusters;
+    super(clusters);
     this.#actions = actions;
     this.addClass('pp-Tab');
     const styled = 'jp-mod-styled.pp-mod-plain';
@@ -38,28 +34,11 @@ export class ClustersTab extends Widget {
       element('table', {}, element('thead', {}, head), this.#body),
       this.#note
     );
-    clusters.changed.connect(() => this.update());
-  }
-
-  onAfterAttach() {
-    this.#clusters.watch(this, this.isVisible);
-  }
-
-  onAfterShow() {
-    this.#clusters.watch(this, true);
-  }
-
-  onAfterHide() {
-    this.#clusters.watch(this, false);
   }
 
   onUpdateRequest() {
-    const focused = this.node.querySelector('input:focus')?.closest('tr').dataset.clusterId;
-    this.#note.textContent = this.#clusters.error;
-    this.#body.replaceChildren(...this.#clusters.all.map(cluster => this.#row(cluster)));
-    if (focused) {
-      this.#body.querySelector(`tr[data-cluster-id="${CSS.escape(focused)}"] input`)?.focus();
-    }
+    this.#note.textContent = this.clusters.error;
+    this.showIn(this.#body, cluster => this.#row(cluster));
   }
 
   #row(cluster) {

@@ -19,6 +19,18 @@ import websocket
 
 EXECUTABLE = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
+#: Whether an element is where it was two frames ago, and is what a click there would hit.
+STAYS = """(async selector => {
+  const box = () => document.querySelector(selector)?.getBoundingClientRect();
+  const before = box();
+  for (const _ of [1, 2]) await new Promise(requestAnimationFrame);
+  const now = box();
+  if (!before || !now?.width || JSON.stringify(before) !== JSON.stringify(now)) return false;
+  const hit = document.elementFromPoint(now.x + now.width / 2, now.y + now.height / 2);
+  const element = document.querySelector(selector);
+  return element.contains(hit) && !element.disabled;
+})(%s)"""
+
 
 class Page:
     """A browser with one page. Use as a context manager.
@@ -89,9 +101,9 @@ class Page:
         raise AssertionError(f"not within {timeout} s: {expression}; see {self.folder}/timed-out.png")
 
     def click(self, selector: str) -> None:
-        """Click in the middle of the first element that matches, once it is there."""
-        box = f"document.querySelector({json.dumps(selector)})?.getBoundingClientRect()"
-        self.wait_for(f"{box}?.width > 0")
+        """Click in the middle of the first element that matches, once it stays and nothing covers it."""
+        self.wait_for(STAYS % json.dumps(selector))
+        box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
         x, y = self.evaluate(f"(box => [box.x + box.width / 2, box.y + box.height / 2])({box})")
         for kind in ("mousePressed", "mouseReleased"):
             self("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)

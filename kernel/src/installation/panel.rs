@@ -19,7 +19,7 @@ macro_rules! panel {
 }
 
 /// All files; `package.json` last, so that a panel that is found is whole.
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 15] = [
     (
         "etc/jupyter/jupyter_server_config.d/parallel_python_server.json",
         "{\"ServerApp\": {\"jpserver_extensions\": {\"parallel_python_server\": true}}}\n",
@@ -35,6 +35,7 @@ const FILES: [(&str, &str); 14] = [
     panel!("static/shared.js"),
     panel!("static/style.css"),
     panel!("static/tab.js"),
+    panel!("static/view.js"),
     panel!("install.json"),
     panel!("package.json"),
 ];
