@@ -10,13 +10,18 @@ from pathlib import Path
 BIN = Path(sys.executable).parent
 
 
+def environment_with(runtime: Path) -> dict[str, str]:
+    """Return an environment with a runtime folder of its own, in which nothing runs."""
+    runtime.mkdir(mode=0o700)
+    return {**os.environ, "XDG_RUNTIME_DIR": str(runtime), "PARALLEL_PYTHON": sys.executable}
+
+
 def environment_in(folder: Path, profiles: tuple[str, ...] = ()) -> dict[str, str]:
     """Return an environment in which nothing runs; two engines are the usual number."""
-    for name in ("run", "ipython", *(f"ipython/profile_{profile}" for profile in profiles)):
+    for name in ("ipython", *(f"ipython/profile_{profile}" for profile in profiles)):
         (folder / name).mkdir(mode=0o700)
     return {
-        **os.environ,
-        "XDG_RUNTIME_DIR": str(folder / "run"),
+        **environment_with(folder / "run"),
         "IPYTHONDIR": str(folder / "ipython"),
         "PARALLEL_PYTHON_ENGINES": "2",
     }
@@ -33,7 +38,10 @@ def engines(environment: dict[str, str], *words: str, code: int = 0) -> str:
 def assert_nothing_runs(environment: dict[str, str]) -> None:
     """No set of engines may be there, nor anything that one has left."""
     assert engines(environment, "list") == "no engines\n"
-    left = [
-        path for path in Path(environment["XDG_RUNTIME_DIR"]).rglob("*") if path.name != "parallel-python"
-    ]
-    assert not left, "files are left"
+    assert_nothing_is_left(environment)
+
+
+def assert_nothing_is_left(environment: dict[str, str]) -> None:
+    """No set of engines may have left anything."""
+    left = Path(environment["XDG_RUNTIME_DIR"]).rglob("*")
+    assert not [path for path in left if path.name != "parallel-python"], "files are left"

@@ -14,10 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from headless import assert_nothing_is_left, engines, environment_with
 from notebook import ANSI, Notebook, descendants, lines, wait_until_gone
-from test_headless import engines, environment
-
-__all__ = ["environment"]
 
 Environment = dict[str, str]
 
@@ -59,13 +57,11 @@ def attached(environment: Environment, profile: str = "mpi", *more: str) -> Note
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """Two engines of profile `mpi` that no notebook owns; nothing is left of them afterwards."""
-    runtime = tmp_path_factory.mktemp("run")
-    runtime.chmod(0o700)
-    environment = {**os.environ, "XDG_RUNTIME_DIR": str(runtime), "PARALLEL_PYTHON": sys.executable}
+    environment = environment_with(tmp_path_factory.mktemp("shared") / "run")
     start(environment)
     yield environment
     stop(environment)
-    assert not [path for path in runtime.rglob("*") if path.name != "parallel-python"], "files are left"
+    assert_nothing_is_left(environment)
 
 
 @pytest.fixture(scope="module")
@@ -289,10 +285,7 @@ def test_it_is_quiet_while_nothing_happens(nb: Notebook) -> None:
     assert ticks() - before <= 5
 
 
-def test_another_kernels_engines(tmp_path: Path) -> None:
-    runtime = tmp_path / "run"
-    runtime.mkdir(mode=0o700)
-    environment = {**os.environ, "XDG_RUNTIME_DIR": str(runtime), "PARALLEL_PYTHON": sys.executable}
+def test_another_kernels_engines(environment: Environment) -> None:
     with Notebook(2, environment=environment) as owner:
         owner.ok("%px mine = 1")
         profile = Path(owner.manager.connection_file).stem

@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,16 +36,6 @@ def wait(test):
         told.extend(news)
     return found
 """
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """An environment of its own, with nothing running in it before and after."""
-    runtime = tmp_path / "run"
-    runtime.mkdir(mode=0o700)
-    yield {**os.environ, "XDG_RUNTIME_DIR": str(runtime), "PARALLEL_PYTHON": sys.executable}
-    left = [path for path in runtime.rglob("*") if path.name != "parallel-python"]
-    assert not left, "files are left"
 
 
 def script(environment: dict[str, str], code: str) -> str:
