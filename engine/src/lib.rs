@@ -26,6 +26,7 @@ mod nudge;
 mod payload;
 mod sources;
 mod threads;
+mod undisturbed;
 mod worker;
 
 /// The extension module that Python sees.

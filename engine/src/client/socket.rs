@@ -13,6 +13,7 @@ use fabric::message::client::{Ask, ClientHello, Told};
 
 use super::{Inbox, Post};
 use crate::threads;
+use crate::undisturbed::Undisturbed;
 
 /// Connects to the core that listens at `path`.
 pub(super) fn connect(path: &Path) -> anyhow::Result<(Post, Arc<Inbox>)> {
@@ -30,7 +31,7 @@ pub(super) fn connect(path: &Path) -> anyhow::Result<(Post, Arc<Inbox>)> {
         bail!("the engines are of build {}, this package is of build {BUILD}: use one build", hello.build);
     }
     let inbox = Inbox::new()?;
-    let (mut reading, for_thread) = (socket.try_clone()?, Arc::clone(&inbox));
+    let (mut reading, for_thread) = (Undisturbed(socket.try_clone()?), Arc::clone(&inbox));
     threads::spawn("client", move || {
         while let Ok(Some(told)) = frames.read::<Told>(&mut reading) {
             for_thread.push(told);

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::calls::Calls;
 use super::inbox::{Item, Queue};
 use super::interrupt::Interrupt;
+use crate::undisturbed::Undisturbed;
 use crate::{client, group};
 
 /// The contents of [`ToLocal::Setup`].
@@ -36,7 +37,7 @@ pub(super) struct Routes {
 pub(super) fn run(link: &'static File, routes: &Routes, setup: &Sender<Setup>) {
     let _last_act = EndAll;
     let mut frames = Frames::default();
-    let mut stream = link;
+    let mut stream = Undisturbed(link);
     loop {
         match frames.read(&mut stream) {
             Ok(Some(ToLocal::Setup { session, connection_file, magics })) => {

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::Input;
 use super::engines::is_this_user;
+use super::halves::{self, WriteHalf};
 use super::link::{self, Link, Reader};
 use super::registry::{self, Entry};
 use crate::backlog::Backlog;
@@ -191,18 +192,18 @@ async fn converse(
     Ok(pid)
 }
 
-async fn join(entry: &Entry) -> anyhow::Result<(Reader, tokio::net::unix::OwnedWriteHalf)> {
+async fn join(entry: &Entry) -> anyhow::Result<(Reader, WriteHalf)> {
     let stream = UnixStream::connect(&entry.socket)
         .await
         .with_context(|| format!("cannot connect to `{}`", entry.socket.display()))?;
     if !is_this_user(&stream) {
         bail!("`{}` is another user's", entry.socket.display());
     }
-    let (reading, mut writing) = stream.into_split();
+    let (reading, mut writing) = halves::split(stream)?;
     let mut reader = Reader::new(reading);
     let hello = ClientHello { build: BUILD.to_owned(), pid: std::process::id() };
     let hello = fabric::frame::encode(&hello)?;
-    tokio::io::AsyncWriteExt::write_all(&mut writing, &hello).await?;
+    writing.write_all(&hello).await?;
     let theirs: ClientHello = reader.next().await?.context("the connection was refused")?;
     if theirs.build != BUILD {
         bail!("they are of build {}, this kernel is of build {BUILD}: use one build", theirs.build);

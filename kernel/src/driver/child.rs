@@ -11,6 +11,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
+use super::halves;
 use super::link::{Link, Reader};
 
 /// How much of what a process wrote last is kept for the error message, in bytes.
@@ -44,7 +45,7 @@ pub(super) fn spawn(
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start `{}`", program.display()))?;
-    let (reading, writing) = UnixStream::from_std(ours)?.into_split();
+    let (reading, writing) = halves::split(UnixStream::from_std(ours)?)?;
     Ok((child, Link::start(writing), Reader::new(reading)))
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::engines::is_this_user;
 use super::folders;
+use super::halves;
 use super::link::{Link, Reader};
 use super::registry::{self, Entry, Registered};
 use super::{Input, epoch};
@@ -112,7 +113,10 @@ async fn listen(listener: UnixListener, inputs: Sender<Input>) {
 
 /// One connection from its hello to its end.
 async fn converse(client: ClientId, stream: UnixStream, inputs: Sender<Input>) {
-    let (reading, writing) = stream.into_split();
+    let (reading, writing) = match halves::split(stream) {
+        Ok(halves) => halves,
+        Err(error) => return tracing::warn!("a client could not connect: {error}"),
+    };
     let (mut reader, link) = (Reader::new(reading), Link::start(writing));
     // The first word, so that a client of another build can say so.
     link.send(&ClientHello { build: BUILD.to_owned(), pid: std::process::id() });

@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 use super::Input;
 use super::child;
 use super::folders::{self, owner_only};
+use super::halves;
 use super::leftovers::Leftovers;
 use super::link::{Link, Reader};
 use super::logs;
@@ -297,7 +298,10 @@ async fn converse(
     inputs: Sender<Input>,
     backlog: Arc<Backlog>,
 ) {
-    let (reading, writing) = stream.into_split();
+    let (reading, writing) = match halves::split(stream) {
+        Ok(halves) => halves,
+        Err(error) => return tracing::warn!("an engine could not connect: {error}"),
+    };
     let mut reader = Reader::new(reading);
     let hello = match reader.next::<Hello>().await {
         Ok(Some(hello)) => hello,

@@ -6,9 +6,9 @@
 use anyhow::Context;
 use fabric::frame::{self, Frames};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+
+use super::halves::{ReadHalf, WriteHalf};
 
 /// How many bytes are gathered before they are written.
 const BURST: usize = 64 * 1024;
@@ -28,7 +28,7 @@ impl Link {
     /// The queue is not bounded: what the kernel says to one process is small and asked for by a
     /// person, and a process that does not read must not hold up the loop.
     #[must_use]
-    pub(super) fn start(stream: OwnedWriteHalf) -> Self {
+    pub(super) fn start(stream: WriteHalf) -> Self {
         let (link, waiting) = Self::ahead();
         tokio::spawn(write(stream, waiting));
         link
@@ -51,7 +51,7 @@ impl Link {
 }
 
 /// Writes what is sent on a link, until that is dropped.
-pub(super) async fn write(mut stream: OwnedWriteHalf, mut waiting: UnboundedReceiver<Vec<u8>>) {
+pub(super) async fn write(mut stream: WriteHalf, mut waiting: UnboundedReceiver<Vec<u8>>) {
     while let Some(mut bytes) = waiting.recv().await {
         // Messages that come in a burst go out in one call.
         while bytes.len() < BURST
@@ -68,7 +68,7 @@ pub(super) async fn write(mut stream: OwnedWriteHalf, mut waiting: UnboundedRece
 /// Reads one message after the other.
 #[derive(Debug)]
 pub(super) struct Reader {
-    stream: OwnedReadHalf,
+    stream: ReadHalf,
     frames: Frames,
     piece: Vec<u8>,
 }
@@ -76,7 +76,7 @@ pub(super) struct Reader {
 impl Reader {
     /// Reads from `stream`.
     #[must_use]
-    pub(super) fn new(stream: OwnedReadHalf) -> Self {
+    pub(super) fn new(stream: ReadHalf) -> Self {
         Self { stream, frames: Frames::default(), piece: vec![0; PIECE] }
     }
 

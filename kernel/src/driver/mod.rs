@@ -15,6 +15,7 @@ mod clients;
 mod engines;
 mod files;
 mod folders;
+mod halves;
 pub(crate) mod headless;
 pub(crate) mod leftovers;
 mod limits;
