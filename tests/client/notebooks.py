@@ -21,6 +21,22 @@ def raises(kind, text, call, *args, **kwargs):
     raise AssertionError(f'{kind.__name__} was not raised')
 """
 
+#: A gate that engines wait at until the notebook opens it: no test waits for time to pass.
+GATE = """
+import os, tempfile
+
+class Gate:
+    def __init__(self):
+        self.path = os.path.join(tempfile.mkdtemp(), 'gate')
+        os.mkfifo(self.path)
+        # Kept open both ways: nobody waits to open it, and each who waits takes one byte.
+        self.pipe = os.open(self.path, os.O_RDWR)
+    def hold(self, view):
+        return view.apply_async(lambda path: open(path, 'rb', 0).read(1), self.path)
+    def open(self, readers=1):
+        os.write(self.pipe, b'x' * readers)
+"""
+
 
 def check(nb: Notebook, code: str, timeout: float = 60) -> Cell:
     """Run a cell whose assertions must hold."""

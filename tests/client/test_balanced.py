@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from notebook import Notebook
-from notebooks import START, check
+from notebooks import GATE, START, check
 
 
 @pytest.fixture(scope="module", autouse=True)
 def start(nb: Notebook) -> None:
-    check(nb, START + "lview = rc.load_balanced_view()")
+    check(nb, START + GATE + "lview = rc.load_balanced_view()")
 
 
 def test_3_32_apply(nb: Notebook) -> None:
@@ -134,6 +134,33 @@ def test_3_39_requirements_that_no_engine_meets_are_an_error(nb: Notebook) -> No
         @ipp.depend(lambda: mpi_rank == 2)
         def g(): return mpi_rank
         assert [lview.apply_sync(g) for _ in range(4)] == [2] * 4
+        """,
+    )
+
+
+def test_3_36_dependencies_on_parts(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        gate = Gate(); held = gate.hold(rc[1])
+        parts = rc[:2].apply_async(lambda: mpi_rank)
+        some = rc.load_balanced_view([1, 2, 3])
+        with some.temp_flags(after=parts.msg_ids[0]):
+            assert some.apply_sync(int) == 0
+        with some.temp_flags(after=ipp.Dependency(parts, all=False)):
+            assert some.apply_sync(int) == 0
+        with some.temp_flags(after=parts):
+            last = some.apply_async(int)
+        with some.temp_flags(follow=parts.msg_ids[1]):
+            there = some.apply_async(lambda: mpi_rank)
+        with some.temp_flags(follow=parts.msg_ids[0]):
+            raises(ipp.RemoteError, 'ImpossibleDependency', some.apply_sync, int)
+        with some.temp_flags(after=f'{parts.msg_ids[0][:-2]}@3'):
+            raises(ipp.RemoteError, 'InvalidDependency', some.apply_sync, int)
+        assert not last.done() and not there.done()
+        gate.open(1)
+        held.get()
+        assert (last.get(timeout=30), there.get(timeout=30)) == (0, 1)
         """,
     )
 

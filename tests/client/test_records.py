@@ -5,21 +5,7 @@ from __future__ import annotations
 import pytest
 
 from notebook import Notebook
-from notebooks import START, check
-
-#: A gate that engines wait at until the notebook opens it: no test waits for time to pass.
-GATE = """
-import os, tempfile
-class Gate:
-    def __init__(self):
-        self.path = os.path.join(tempfile.mkdtemp(), 'gate')
-        os.mkfifo(self.path)
-    def hold(self, view):
-        return view.apply_async(lambda path: open(path).read(), self.path)
-    def open(self, readers=1):
-        for _ in range(readers):
-            open(self.path, 'w').close()
-"""
+from notebooks import GATE, START, check
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,7 +30,7 @@ def test_2_15_and_3_07_abort(nb: Notebook) -> None:
         rc.abort(by_id.msg_ids, block=True)
         raises(ipp.TaskAborted, 'aborted', by_id.get)
         gate.open()
-        assert held.get() == '' and others.get() == 0
+        assert held.get() == b'x' and others.get() == 0
         raises(TypeError, 'Invalid msg_id type 1, expected str or AsyncResult', rc.abort, [1])
         raises(RuntimeError, "Can't abort, I am already done!", held.abort)
         """,
@@ -80,6 +66,24 @@ def test_2_15_and_3_07_abort_of_all_and_of_some_engines(nb: Notebook) -> None:
         gate.open(2)
         for one in held: one.get()
         assert rc.wait(timeout=30) and {one.get() for one in waiting} == {0}
+        """,
+    )
+
+
+def test_2_15_abort_of_a_part(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        gate = Gate(); held = [gate.hold(rc[0]), gate.hold(rc[1])]
+        both = rc[:2].apply_async(lambda: mpi_rank)
+        rc.abort(both.msg_ids[1], block=True)
+        raises(ipp.TaskAborted, 'aborted', rc.get_result(both.msg_ids[1], owner=False).get)
+        assert not both.done() and both.msg_ids[0] in rc.outstanding
+        gate.open(2)
+        for one in held: one.get()
+        assert rc.get_result(both.msg_ids[0], owner=False).get(timeout=30) == 0
+        raises(ipp.CompositeError, 'TaskAborted', both.get)
+        assert both.status == ['ok', 'aborted']
         """,
     )
 

@@ -45,7 +45,7 @@ pub enum Ask {
     Abort {
         /// Names the question in its answer.
         ask: u64,
-        /// The tasks' names.
+        /// The tasks' names, or the ids of parts of them: `name@rank`.
         names: Vec<String>,
     },
     /// Raise `KeyboardInterrupt` where these tasks run, and take back where they have not begun.
@@ -185,7 +185,7 @@ pub enum Placement {
 /// Tasks that must have ended, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dependency {
-    /// Their names.
+    /// Their names, or the ids of parts of them: `name@rank`.
     pub names: Vec<String>,
     /// All of them, or any.
     pub all: bool,

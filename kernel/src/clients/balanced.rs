@@ -13,7 +13,7 @@ use fabric::message::task::TaskId;
 use super::balance::{Balanced, Fate, Seat, Ticket};
 use super::files::{files_of_event, files_of_work};
 use super::flying::Flying;
-use super::{Clients, Core};
+use super::{Clients, Core, named};
 use crate::cluster::{Notice, Phase, listed};
 
 /// What code raises on an engine that lacks what it requires.
@@ -36,8 +36,12 @@ impl Clients {
             follow,
             ..Balanced::new(name, label, work, files)
         });
-        for name in names {
-            self.dependents.entry(name).or_default().push(ticket);
+        for id in names {
+            // A part may end without a word of its own, with its task.
+            if let (name, Some(_)) = named::split(&id) {
+                self.dependents.entry(name.to_owned()).or_default().push(ticket);
+            }
+            self.dependents.entry(id).or_default().push(ticket);
         }
         self.judge(ticket);
     }
@@ -72,7 +76,7 @@ impl Clients {
         }
         let recalled = self.balance.recall(&seats(core), core.now);
         if !recalled.is_empty() {
-            core.cluster.cancel(&recalled, core.out);
+            core.cluster.cancel(recalled.into_iter().map(|task| (task, None)), core.out);
         }
     }
 

@@ -3,6 +3,7 @@
 //! **Invariant**: pure; the same answer for the same endings, and one of [`Verdict::Met`] and
 //! [`Verdict::Impossible`] once all that is named has ended.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use fabric::message::Rank;
@@ -11,14 +12,14 @@ use fabric::message::client::Dependency;
 use super::results::Ending;
 
 /// What is known of a task that another depends on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Known<'a> {
     /// Nobody knows it.
     Never,
     /// It has not ended.
     Open,
     /// It has ended.
-    Ended(&'a Ending),
+    Ended(Cow<'a, Ending>),
 }
 
 /// What a dependency is worth at present.
@@ -41,7 +42,7 @@ pub(super) fn judge<'a>(dependency: &Dependency, known: impl Fn(&str) -> Known<'
         match known(name) {
             Known::Never => return Verdict::Invalid(format!("it depends on `{name}`, which is no task")),
             Known::Open => open += 1,
-            Known::Ended(ending) if counts(dependency, ending) => met.push(ending),
+            Known::Ended(ending) if counts(dependency, &ending) => met.push(ending),
             Known::Ended(_) => missed.push(name),
         }
     }
@@ -66,7 +67,7 @@ fn counts(dependency: &Dependency, ending: &Ending) -> bool {
 }
 
 /// The ranks on which all of them ran.
-fn common(endings: &[&Ending]) -> BTreeSet<Rank> {
+fn common(endings: &[Cow<'_, Ending>]) -> BTreeSet<Rank> {
     let mut ranks = endings.iter().map(|ending| ending.ranks.clone());
     let first = ranks.next().unwrap_or_default();
     ranks.fold(first, |common, ranks| common.intersection(&ranks).copied().collect())
@@ -85,7 +86,7 @@ mod tests {
             name => endings
                 .iter()
                 .find(|(known, _)| *known == name)
-                .map_or(Known::Never, |(_, ending)| Known::Ended(ending)),
+                .map_or(Known::Never, |(_, ending)| Known::Ended(Cow::Borrowed(ending))),
         })
     }
 

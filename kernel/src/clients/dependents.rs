@@ -1,10 +1,12 @@
 //! Tasks that wait for others to end: judged anew whenever one of those has.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::Clients;
 use super::balance::Ticket;
 use super::depend::{Known, Verdict, judge};
+use super::named;
 
 impl Clients {
     /// Tasks have ended: what depends on them is judged anew.
@@ -21,10 +23,17 @@ impl Clients {
         let Some(task) = self.balance.get(ticket).filter(|_| self.balance.depends(ticket)) else {
             return;
         };
-        let known = |name: &str| match self.store.ending(name) {
-            Some(ending) => Known::Ended(ending),
-            None if name == task.name || !self.store.knows(name) => Known::Never,
-            None => Known::Open,
+        let known = |id: &str| {
+            let (name, rank) = named::split(id);
+            let ending = match rank {
+                Some(rank) => self.store.part_ending(name, rank).map(Cow::Owned),
+                None => self.store.ending(name).map(Cow::Borrowed),
+            };
+            match ending {
+                _ if name == task.name || !self.store.knows_part(name, rank) => Known::Never,
+                Some(ending) => Known::Ended(ending),
+                None => Known::Open,
+            }
         };
         let after = task.after.as_ref().map(|after| judge(after, known));
         let follow = task.follow.as_ref().map(|follow| judge(follow, known));

@@ -31,6 +31,7 @@ mod dependents;
 mod describe;
 mod files;
 mod flying;
+mod named;
 mod questions;
 mod results;
 mod stop;

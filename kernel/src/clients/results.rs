@@ -68,6 +68,23 @@ impl Store {
         self.endings.get(name)
     }
 
+    /// How a task ended on one engine, which may be before it ends on the others.
+    pub(super) fn part_ending(&self, name: &str, rank: Rank) -> Option<Ending> {
+        let part = self.records.get(name).and_then(|record| record.parts.get(&rank)?.ending);
+        let success = match (part, self.ending(name)) {
+            (Some(how), _) => how == "ok",
+            (None, Some(whole)) => whole.success,
+            (None, None) => return None,
+        };
+        Some(Ending { success, ranks: BTreeSet::from([rank]) })
+    }
+
+    /// Whether there is or was such a task, on this engine if one is named.
+    pub(super) fn knows_part(&self, name: &str, rank: Option<Rank>) -> bool {
+        let targets = self.records.get(name).and_then(|record| record.targets.as_ref());
+        self.knows(name) && rank.is_none_or(|rank| targets.is_none_or(|targets| targets.contains(&rank)))
+    }
+
     /// A task begins.
     pub(super) fn open(&mut self, new: New<'_>) {
         self.last += 1;

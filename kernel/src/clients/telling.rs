@@ -39,6 +39,12 @@ impl Clients {
             self.endings.push_back(name.clone());
             self.unbalanced = true;
         }
+        if let Told::Report { rank, event: Event::Done { .. }, .. } | Told::Lost { rank, .. } = &told
+            && !self.dependents.is_empty()
+        {
+            self.endings.push_back(format!("{name}@{rank}"));
+            self.unbalanced = true;
+        }
         let watchers = self.store.get(name).map(|record| record.watchers.clone()).unwrap_or_default();
         let files = self.store.note(name, &told);
         for client in watchers {

@@ -385,9 +385,13 @@ impl Cluster {
         either!(self, one => one.interrupt_engines(ranks, out));
     }
 
-    /// Takes tasks back where they have not begun. Returns where that is not known yet: each of these will
-    /// be followed by its end, or by [`Notice::Kept`].
-    pub fn cancel(&mut self, tasks: &[TaskId], out: &mut Output) -> BTreeSet<(TaskId, Rank)> {
+    /// Takes tasks back where they have not begun, of these engines or of all (`None`). Returns where that is not known
+    /// yet: each of these will be followed by its end, or by [`Notice::Kept`].
+    pub fn cancel<'a>(
+        &mut self,
+        tasks: impl Iterator<Item = (TaskId, Option<&'a BTreeSet<Rank>>)>,
+        out: &mut Output,
+    ) -> BTreeSet<(TaskId, Rank)> {
         match self {
             Cluster::Own(own) => own.cancel(tasks, out),
             // Clients have their tasks taken back by the hub.

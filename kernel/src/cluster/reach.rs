@@ -16,12 +16,17 @@ pub(super) const INTERRUPT: i32 = 2;
 impl Own {
     /// Takes tasks back where they have not begun. Returns where that is not known yet: each of these will
     /// be followed by its end, or by [`Notice::Kept`].
-    pub fn cancel(&mut self, tasks: &[TaskId], out: &mut Output) -> BTreeSet<(TaskId, Rank)> {
-        let waiting = |task: &TaskId| {
-            let ranks = self.flights.get(task).map(|flight| flight.waiting.iter().map(|rank| (*task, *rank)));
-            ranks.into_iter().flatten().collect::<Vec<_>>()
-        };
-        let undecided: BTreeSet<(TaskId, Rank)> = tasks.iter().flat_map(waiting).collect();
+    pub fn cancel<'a>(
+        &mut self,
+        tasks: impl Iterator<Item = (TaskId, Option<&'a BTreeSet<Rank>>)>,
+        out: &mut Output,
+    ) -> BTreeSet<(TaskId, Rank)> {
+        let mut undecided = BTreeSet::new();
+        for (task, ranks) in tasks {
+            let waiting = self.flights.get(&task).into_iter().flat_map(|flight| &flight.waiting);
+            let meant = waiting.filter(|rank| ranks.is_none_or(|ranks| ranks.contains(rank)));
+            undecided.extend(meant.map(|rank| (task, *rank)));
+        }
         for engine in self.engines.values().filter(|engine| engine.lives()) {
             let tasks: Vec<TaskId> =
                 undecided.iter().filter(|(_, rank)| *rank == engine.rank()).map(|(task, _)| *task).collect();

@@ -1,6 +1,6 @@
 //! What a kernel needs of a hub beyond what a script does, by what the hub takes in and gives back.
 
-use fabric::message::client::{Caller, Placement, Query, Submission, Told};
+use fabric::message::client::{Caller, EnginesAction, Placement, Query, Submission, Told};
 use fabric::message::lifeline::{FromWorker, Hello, Question, Role, Status, ToWorker};
 use fabric::message::report::{Event as Happened, Outcome, Report as Said, StreamName};
 use fabric::message::task::{FromGateway, TaskId, Work};
@@ -188,4 +188,22 @@ fn the_status_says_what_runs_whoever_gave_it() {
         (&answer["1"]["runs"]["label"], &answer["0"]["status"]["resident"]),
         (&json!("input()"), &json!(9))
     );
+}
+
+#[test]
+fn what_waits_for_engines_is_taken_back_in_parts() {
+    let mut play = Play::new();
+    play.ask(Ask::Engines { ask: 1, action: EnginesAction::Restart, count: None });
+    play.submit(Caller::Program);
+    play.told();
+    let aborted = |rank| {
+        let event = Happened::Done { outcome: Outcome::Aborted, count: 0, started: 0.0, completed: 0.0 };
+        Told::Report { name: "t".to_owned(), rank, event }
+    };
+    play.ask(Ask::Abort { ask: 2, names: vec!["t@1".to_owned(), "t@7".to_owned()] });
+    let told = play.told();
+    assert_eq!((told.len(), &told[0]), (2, &aborted(1)), "{told:?}");
+    play.ask(Ask::Abort { ask: 3, names: vec!["t".to_owned()] });
+    let told = play.told();
+    assert_eq!(told[..2], [aborted(0), Told::Over { name: "t".to_owned() }], "{told:?}");
 }

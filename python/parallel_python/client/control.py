@@ -62,8 +62,8 @@ class Control:
         if targets is not None:
             chosen = set(self._targets(targets))
             ids = [msg_id for msg_id in ids if split_id(msg_id)[1] in chosen]
-        names = sorted({split_id(msg_id)[0] for msg_id in ids})
-        return self._finish(self._conversation.ask("abort", names), block)
+        meant = self._conversation.meant(ids)
+        return self._finish(self._conversation.ask("abort", meant), block)
 
     def _ids(self, jobs: Any) -> list[str]:
         if jobs is None:

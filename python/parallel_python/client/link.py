@@ -19,7 +19,8 @@ import sys
 import threading
 import traceback
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
@@ -28,7 +29,7 @@ from parallel_python.client.answer import Answer
 from parallel_python.client.clientlink import ClientLink, Submission
 from parallel_python.client.engines import Engines
 from parallel_python.client.errors import EngineError, KernelError, RemoteError, TaskAborted
-from parallel_python.client.part import Part
+from parallel_python.client.part import Part, split_id
 from parallel_python.client.sent import Sent, size_of
 from parallel_python.client.task import Task
 
@@ -131,6 +132,21 @@ class Conversation:
     def find(self, name: str) -> Task | None:
         """Return a task that this process knows."""
         return self._known.get(name)
+
+    def meant(self, ids: Iterable[str]) -> list[str]:
+        """Return ids as the kernel takes them: of a task all of whose parts are meant, its name."""
+        ranks: defaultdict[str, set[int | None]] = defaultdict(set)
+        for msg_id in ids:
+            name, rank = split_id(msg_id)
+            ranks[name].add(rank)
+        found: list[str] = []
+        for name, some in sorted(ranks.items()):
+            task = self.find(name)
+            if None in some or (task is not None and some == task.ranks):
+                found.append(name)
+            else:
+                found.extend(f"{name}@{rank}" for rank in sorted(rank for rank in some if rank is not None))
+        return found
 
     def adopt(self, task: Task) -> None:
         """Take in what will be told of a task that was submitted elsewhere."""

@@ -81,6 +81,11 @@ class Task:
         released = self._released.get(key)
         return None if released is None else released()
 
+    @property
+    def ranks(self) -> frozenset[int | None]:
+        """The engines that it is for; None stands for one that the kernel chooses."""
+        return frozenset(self._parts or self._released)
+
     def release(self) -> None:
         """Hold the parts no longer: they go when those who wait for them have gone."""
         self._released = {rank: weakref.ref(part) for rank, part in self._parts.items()}

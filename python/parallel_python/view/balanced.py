@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from parallel_python.client import submission
 from parallel_python.client.asyncresult import AsyncResult
 from parallel_python.client.mapresult import AsyncMapResult
-from parallel_python.client.part import Part, split_id
+from parallel_python.client.part import Part
 from parallel_python.client.submission import Balance, name_of
 from parallel_python.view.base import View
 from parallel_python.view.partition import Map, items
 
 if TYPE_CHECKING:
+    from parallel_python.remoting.dependency import Dependency
     from parallel_python.view.lazymap import LazyMapIterator
 
 
@@ -58,9 +59,18 @@ class LoadBalancedView(View):
             targets=None if targets is None or targets == "all" else chosen,
             retries=int(self.retries),
             timeout=_seconds(self.timeout) or None,
-            after=_dependency(self.after),
-            follow=_dependency(self.follow),
+            after=self._meant(_dependency(self.after)),
+            follow=self._meant(_dependency(self.follow)),
         )
+
+    def _meant(self, wanted: Dependency | None) -> submission.Dep | None:
+        """Return what a task waits for, as the kernel takes it."""
+        if wanted is None:
+            return None
+        # All parts of a task have succeeded when it has. What one of several may do is for each by itself.
+        is_whole = wanted.all and wanted.success
+        names = self.client._conversation.meant(wanted) if is_whole else sorted(wanted)
+        return names, wanted.all, wanted.success, wanted.failure
 
     def _call(
         self,
@@ -224,8 +234,8 @@ def _seconds(timeout: float | None) -> float:
     return float(timeout)
 
 
-def _dependency(wanted: Any) -> submission.Dep | None:
-    """Return what a task waits for, as the kernel takes it."""
+def _dependency(wanted: Any) -> Dependency | None:
+    """Return what a task waits for, or raise what is wrong with it."""
     from parallel_python.remoting.dependency import Dependency
 
     if wanted is None:
@@ -238,6 +248,4 @@ def _dependency(wanted: Any) -> submission.Dep | None:
             found = Dependency(wanted if several else [wanted])
         except (TypeError, ValueError):
             raise ValueError(f"Invalid dependency: {wanted!r}") from None
-    if not found:
-        return None
-    return sorted({split_id(one)[0] for one in found}), found.all, found.success, found.failure
+    return found or None

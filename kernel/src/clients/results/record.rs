@@ -93,11 +93,6 @@ impl Record {
         }
     }
 
-    /// The first engine that it was for.
-    pub(in crate::clients) fn first_target(&self) -> Option<Rank> {
-        self.targets.as_ref()?.first().copied()
-    }
-
     pub(super) fn happened(&mut self, rank: Rank, event: &Event) {
         let part = self.parts.entry(rank).or_default();
         if let Event::Done { outcome, started, completed, .. } = event {
