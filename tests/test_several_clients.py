@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from headless import engines
 from notebook import Notebook
 from test_client_link import HELPERS
-from test_headless import engines, environment, script
-
-__all__ = ["environment"]
+from test_headless import script
 
 #: Calls, for a plain script.
 CALL = "def call(function, *args):\n    return ('apply', pickle.dumps((function, args, {})), [])\n"
