@@ -269,3 +269,13 @@ def test_a_forked_child_is_told_that_it_has_no_connection(nb: Notebook) -> None:
         assert os.read(read, 100) == b'KernelError'
         """,
     )
+
+
+def test_2_32_dask_is_refused_with_a_word(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        for name in ('become_dask', 'stop_dask', 'become_distributed', 'stop_distributed'):
+            raises(NotImplementedError, 'register_joblib_backend', getattr(rc, name))
+        """,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from parallel_python.client.asyncresult import AsyncResult
 from parallel_python.client.part import split_id
@@ -128,6 +128,21 @@ class Control:
         if hub:
             self.close()
         return found
+
+    def become_dask(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: the engines' processes are MPI's.
+
+        Raises
+        ------
+        NotImplementedError
+            With what to use.
+        """
+        raise NotImplementedError(
+            "engines do not become dask workers: dask.distributed's LocalCluster starts some of its own,"
+            " and load_balanced_view().register_joblib_backend() has joblib use the engines"
+        )
+
+    become_distributed = stop_dask = stop_distributed = become_dask
 
     def _finish(self, future: Future[Any], block: bool | None) -> Any:
         """Wait for a future, and return nothing; or return it."""
