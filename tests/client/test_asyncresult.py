@@ -25,7 +25,7 @@ def wait_at(name: str, value: Any = None) -> Any:
 def fail_on(engine: int) -> int:
     from parallel_python.engine import operations
 
-    rank: int = operations.namespace()["mpi_rank"]
+    rank: int = operations.main_namespace()["mpi_rank"]
     if rank == engine:
         raise ValueError(f"engine {engine}")
     return rank

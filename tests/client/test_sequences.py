@@ -13,7 +13,7 @@ from twin import Twin
 
 
 def rank() -> int:
-    found: int = operations.namespace()["mpi_rank"]
+    found: int = operations.main_namespace()["mpi_rank"]
     return found
 
 

@@ -127,9 +127,9 @@ _ONE_AT_A_TIME = threading.Lock()
 @contextmanager
 def _as_main(namespace: dict[str, Any]) -> Any:
     """Have calls find this namespace as an engine's."""
-    real = operations.namespace
-    operations.namespace = lambda: namespace  # type: ignore[assignment]
+    real = operations.main_namespace
+    operations.main_namespace = lambda: namespace  # type: ignore[assignment]
     try:
         yield
     finally:
-        operations.namespace = real
+        operations.main_namespace = real
