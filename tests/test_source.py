@@ -6,12 +6,17 @@ import runpy
 
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.macro import Macro
+from IPython.core.prefilter import PrefilterChecker, PrefilterTransformer
+from traitlets.config import Config
 
 from notebook import ROOT
 
 # The package imports what only an engine has; this module needs none of it.
 SOURCE = runpy.run_path(str(ROOT / "python/parallel_python/engine/source.py"))
 SparingTransformer, may_await = SOURCE["SparingTransformer"], SOURCE["may_await"]
+SparingPrefilter = SOURCE["SparingPrefilter"]
 
 CELLS = [
     "",
@@ -50,6 +55,71 @@ CELLS = [
     "\ufeffx = 1",
     "x = 1\n; y = 2",
 ]
+
+LINES = [
+    "pass",
+    "x = 1\n",
+    "np.zeros(3)",
+    "pwd",
+    "ls = 3",
+    "time sum([1])",
+    "exit",
+    "exit()",
+    "kept",
+    "kept = 1",
+    "cd",
+    "f x",
+    "f(x)",
+    "f.g x",
+    "x*2",
+    "pwd*",
+    "pass # PYTHON-MODE",
+    "1 + 1",
+    "(1, 2)",
+    "  pwd",
+    "été x",
+    "",
+    "# nothing",
+]
+
+
+@pytest.fixture
+def shell(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> InteractiveShell:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
+    shell.user_ns.update(kept=Macro("x = 1\ny = 2"), cd=1, f=len)
+    shell.prefilter_manager.__class__ = SparingPrefilter
+    return shell
+
+
+def ipythons(shell: InteractiveShell, line: str) -> str:
+    """What comes of a line when IPython asks everything it can."""
+    return super(SparingPrefilter, shell.prefilter_manager).prefilter_lines(line)
+
+
+@pytest.mark.parametrize("autocall", [0, 2])
+@pytest.mark.parametrize("line", LINES)
+def test_the_same_line_comes_out(shell: InteractiveShell, line: str, autocall: int) -> None:
+    shell.autocall = autocall
+    assert shell.prefilter_manager.prefilter_lines(line) == ipythons(shell, line)
+
+
+def test_what_the_user_adds_to_the_treatment_of_lines_is_honoured(shell: InteractiveShell) -> None:
+    class Shout(PrefilterTransformer):
+        def transform(self, line: str, continue_prompt: bool) -> str:
+            return line.upper()
+
+    class Ask(PrefilterChecker):
+        def check(self, line_info: object) -> None:
+            raise LookupError("asked")
+
+    manager = shell.prefilter_manager
+    shout = Shout(shell=shell, prefilter_manager=manager)
+    assert manager.prefilter_lines("pass") == "PASS"
+    manager.unregister_transformer(shout)
+    Ask(shell=shell, prefilter_manager=manager)
+    with pytest.raises(LookupError):
+        manager.prefilter_lines("pass")
 
 
 @pytest.mark.parametrize("cell", CELLS)

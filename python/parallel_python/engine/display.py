@@ -65,6 +65,9 @@ class EnginePublisher(DisplayPublisher):
         super().__init__(*args, **kwargs)
         self._hooks: list[Hook] = []
 
+    def _setup_execution_tracking(self) -> None:
+        """Do not ask to be told of every cell: what it displays is kept by nobody here."""
+
     def _send(self, msg_type: str, content: dict[str, Any]) -> None:
         message: dict[str, Any] | None = {
             "header": {"msg_type": msg_type},

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import signal
 import sys
+
+# What `signal` wraps: to make an enum's member of each argument would take a tenth of a short cell's time.
+from _signal import signal as set_handler  # type: ignore[import-not-found]
 from typing import TYPE_CHECKING
 
 from IPython.core.events import EventManager
@@ -32,12 +35,12 @@ class Interrupts:
 
     def keep(self) -> None:
         """From here on an interrupt raises nothing."""
-        signal.signal(signal.SIGINT, self._keep)
+        set_handler(signal.SIGINT, self._keep)
 
     def allow(self) -> bool:
         """From here on an interrupt raises `KeyboardInterrupt`; whether one was kept."""
         # Python's own handler and no other: asyncio and others look for it.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        set_handler(signal.SIGINT, signal.default_int_handler)
         kept, self.kept = self.kept, False
         return kept
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,7 +22,7 @@ from parallel_python.engine.coroutines import LoopRunner
 from parallel_python.engine.display import EngineDisplayHook, EnginePublisher
 from parallel_python.engine.interrupts import INTERRUPTED, InterruptibleEvents, Interrupts
 from parallel_python.engine.messages import pack
-from parallel_python.engine.source import SparingTransformer, may_await
+from parallel_python.engine.source import SparingPrefilter, SparingTransformer, may_await
 from parallel_python.engine.streams import EngineStream
 
 if TYPE_CHECKING:
@@ -83,6 +82,11 @@ class EngineShell(InteractiveShell):
         self.events.__class__ = InterruptibleEvents
         self.events.interrupts = self.interrupts
 
+    def init_prefilter(self) -> None:
+        """Spare plain lines the questions that IPython asks of every line."""
+        super().init_prefilter()
+        self.prefilter_manager.__class__ = SparingPrefilter
+
     def init_hooks(self) -> None:
         """Show in the notebook's pager what IPython would page."""
         super().init_hooks()
@@ -99,10 +103,9 @@ class EngineShell(InteractiveShell):
         for name in ("PAGER", "GIT_PAGER"):
             os.environ[name] = "cat"
 
-    @contextmanager
-    def _tee(self, channel: str) -> Iterator[None]:
+    def _tee(self, channel: str) -> nullcontext[None]:
         """Do not keep everything that was ever printed: an engine runs for days."""
-        yield
+        return nullcontext()
 
     def _format_exception_for_storage(
         self, exception: BaseException, *args: Any, **kwargs: Any

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import re
 
+from IPython.core import prefilter
+from IPython.core.autocall import IPyAutocall
 from IPython.core.inputtransformer2 import TransformerManager
+from IPython.core.macro import Macro
 
 _STEPS = vars(TransformerManager())
 _TRANSFORMERS = TransformerManager().token_transformers
+_CHECKERS = tuple(prefilter._default_checkers)
 
 #: Where IPython may see something of its own: characters of its syntax, prompts, lines of blanks.
 _SUSPICIOUS = re.compile(r"[%!?\r\f\v]|>>>|In \[|\.\.\.|^[ \t]*[,;/]|^[ \t]+$", re.MULTILINE)
+
+#: A word that stands alone at the margin: what IPython looks a line up by.
+_WORD = re.compile(r"[^\W\d]\w*(?![\w.*])")
 
 
 class SparingTransformer(TransformerManager):
@@ -35,6 +42,33 @@ class SparingTransformer(TransformerManager):
         if self.token_transformers == _TRANSFORMERS and not any(map(_suspicious, lines)):
             return lines
         return super().do_token_transforms(lines)
+
+
+class SparingPrefilter(prefilter.PrefilterManager):
+    """IPython's way with a cell of one line; it asks what a line is only if it knows its first word."""
+
+    def prefilter_lines(self, lines: str, continue_prompt: bool = False) -> str:
+        """Leave alone a line that names no macro, no magic and nothing that is called by being named."""
+        line = lines.rstrip("\n")
+        if self._is_plain(line):
+            return line
+        return super().prefilter_lines(lines, continue_prompt)
+
+    def _is_plain(self, line: str) -> bool:
+        word = _WORD.match(line)
+        # After a `#` an editor may say what it sends.
+        if word is None or "\n" in line or "#" in line or not self._is_ipythons():
+            return False
+        shell = self.shell
+        named = shell.user_ns.get(word.group())
+        return not (
+            isinstance(named, (Macro, IPyAutocall)) or shell.autocall or shell.find_magic(word.group())
+        )
+
+    def _is_ipythons(self) -> bool:
+        """Whether nobody has changed what is done to lines."""
+        unchanged = not self.transformers and tuple(map(type, self.checkers)) == _CHECKERS
+        return unchanged and type(self.get_handler_by_name("normal")) is prefilter.PrefilterHandler
 
 
 def _suspicious(line: str) -> bool:
