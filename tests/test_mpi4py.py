@@ -66,3 +66,21 @@ libraries = {path for path in maps if "/libmpi.so" in path or "/libmpich.so" in 
 print(len(libraries), MPI.Query_thread() == MPI.THREAD_MULTIPLE)
 """
     assert nb.ok(code).stdout == lines("1 True")
+
+
+def test_a_rank_that_waits_serves_the_windows_of_others(nb: Notebook) -> None:
+    code = f"""%%px
+{WORLD}
+import numpy as np
+shared, one, old = np.zeros(1), np.ones(1), np.empty(1)
+window = MPI.Win.Create(shared, comm=comm)
+for _ in range(50 if rank else 0):
+    window.Lock(0)
+    window.Fetch_and_op(one, old, 0)
+    window.Unlock(0)
+comm.Barrier()
+if rank == 0:
+    print(int(shared[0]))
+window.Free()
+"""
+    assert nb.ok(code, timeout=60).stdout == "[stdout:0] 150\n"

@@ -50,6 +50,11 @@ impl End {
         }
     }
 
+    /// The private communicator, on which nothing but tag 0 is ever sent.
+    pub(crate) fn comm(&self) -> ffi::MPI_Comm {
+        self.comm
+    }
+
     /// MPI 4.1, 6.3 `MPI_Barrier`.
     pub(crate) fn barrier(&mut self) -> Result<(), String> {
         // SAFETY: the communicator is valid until `free`.

@@ -46,7 +46,7 @@ unsafe extern "C" fn start(
     // SAFETY: the caller passes live values (`abi`), and the new end is its own from here on.
     answer(words, || unsafe {
         let (started, about) = world::start()?;
-        layer::start(&*layer, about.rank, about.size)?;
+        layer::start(&*layer, started.comm(), about.rank, about.size)?;
         *world = about;
         *end = Box::into_raw(Box::new(started)).cast();
         Ok(true)

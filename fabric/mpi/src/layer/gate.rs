@@ -16,6 +16,7 @@ use super::{STATE, comms, escape};
 
 /// Looks at the board before MPI is moved along: others may wait for what this rank has sent.
 const BEFORE_PROGRESS: u32 = 256;
+const BEFORE_PROGRESS_IN_A_CROWD: u32 = 16;
 
 /// How a rank passed.
 pub(super) enum Passed {
@@ -41,11 +42,12 @@ pub(super) fn pass(comm: ffi::MPI_Comm) -> Result<Passed, c_int> {
         return Ok(Passed::Alone);
     };
     let Came::Early(round) = place.come() else { return Ok(Passed::Together) };
+    let before = if state.crowded { BEFORE_PROGRESS_IN_A_CROWD } else { BEFORE_PROGRESS };
     let mut looks = 0_u32;
     while !place.is_complete(round) {
         looks += 1;
-        if looks > BEFORE_PROGRESS || state.crowded {
-            progress();
+        if looks > before {
+            state.progress.make();
         }
         let Some(stop) = vigil.pause(true) else { continue };
         if place.withdraw(round) {
@@ -61,12 +63,31 @@ pub(super) fn pass(comm: ffi::MPI_Comm) -> Result<Passed, c_int> {
     Ok(Passed::Together)
 }
 
-/// Moves MPI along (MPI 4.1, 3.5).
-fn progress() {
-    let mut found = 0;
-    // SAFETY: MPI is initialised; the out-pointer lives.
-    unsafe {
-        let (source, tag) = (ffi::RSMPI_ANY_SOURCE, ffi::RSMPI_ANY_TAG);
-        ffi::PMPI_Iprobe(source, tag, ffi::RSMPI_COMM_SELF, &mut found, ffi::RSMPI_STATUS_IGNORE);
+/// MPI's progress engine: what moves messages and one-sided accesses of others along while this rank waits.
+pub(super) struct Progress {
+    /// The plugin's own communicator.
+    comm: ffi::MPI_Comm,
+}
+
+// SAFETY: a handle that stays valid while user code runs; MPI was started for several threads.
+unsafe impl Send for Progress {}
+// SAFETY: as above.
+unsafe impl Sync for Progress {}
+
+impl Progress {
+    pub(super) fn new(comm: ffi::MPI_Comm) -> Progress {
+        Progress { comm }
+    }
+
+    /// Moves MPI along once (MPI 4.1, 3.5): by a look for what never comes. A look that finds something does not, nor,
+    /// with MPICH, one at `MPI_COMM_SELF`.
+    fn make(&self) {
+        const NEVER_SENT: c_int = 1;
+        let mut found = 0;
+        // SAFETY: MPI is initialised; the out-pointer lives.
+        unsafe {
+            let (source, status) = (ffi::RSMPI_ANY_SOURCE, ffi::RSMPI_STATUS_IGNORE);
+            ffi::PMPI_Iprobe(source, NEVER_SENT, self.comm, &mut found, status);
+        }
     }
 }

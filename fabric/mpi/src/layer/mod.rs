@@ -50,10 +50,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fabric::abi::{HANDLE, Layer, Signals};
+use mpi::ffi;
 
 use board::Board;
 use errors::Errors;
 pub(crate) use escape::has_left;
+use gate::Progress;
 pub(crate) use lost::lose;
 pub(crate) use within::now as within;
 
@@ -63,6 +65,7 @@ struct State {
     /// The thread that started MPI, which is Python's main thread.
     main: libc::pthread_t,
     board: Option<Board>,
+    progress: Progress,
     /// The attribute that says where on the board a communicator is.
     keyval: i32,
     errors: Errors,
@@ -81,7 +84,12 @@ static SIGNALLED: AtomicBool = AtomicBool::new(false);
 ///
 /// # Safety
 /// The board must be as `fabric::abi` says.
-pub(crate) unsafe fn start(layer: &Layer, rank: u32, size: u32) -> Result<(), String> {
+pub(crate) unsafe fn start(
+    layer: &Layer,
+    private: ffi::MPI_Comm,
+    rank: u32,
+    size: u32,
+) -> Result<(), String> {
     // SAFETY: passed on.
     let board = unsafe { Board::new(layer.board, layer.board_length) };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -90,6 +98,7 @@ pub(crate) unsafe fn start(layer: &Layer, rank: u32, size: u32) -> Result<(), St
         // SAFETY: no precondition.
         main: unsafe { libc::pthread_self() },
         board,
+        progress: Progress::new(private),
         keyval: comms::keyval()?,
         errors: Errors::new()?,
         crowded: size as usize > cores,
