@@ -47,6 +47,8 @@ Install it with
 
 def main(options: dict[str, str]) -> None:
     """Run the engine until the kernel ends it; does not return."""
+    # What is made here stays: to look for garbage in it would find none.
+    gc.disable()
     from _parallel_python import Engine
 
     faults = options.get("faults")
@@ -70,7 +72,8 @@ def main(options: dict[str, str]) -> None:
 
     from parallel_python.engine.runner import Runner
 
-    # What was made until here stays: no collection need look at it, and no forked child copies it for one.
+    # Nor need later collections look at it, and no forked child copies it for one.
     gc.freeze()
+    gc.enable()
     engine.hello(os.uname().nodename, platform.python_version(), sys.executable)
     Runner(engine, shell).serve()
