@@ -22,6 +22,7 @@ mod descendants;
 mod door;
 mod farewell;
 mod launcher;
+mod limits;
 mod patience;
 mod supervisor;
 mod sys;

@@ -28,6 +28,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::descendants;
 use crate::farewell::FAREWELL;
+use crate::limits;
 use crate::patience::Patience;
 use crate::sys::{self, Signals};
 use crate::tail::Tail;
@@ -176,7 +177,10 @@ impl Supervisor {
             if pid == self.worker.pid && self.ended.is_none() {
                 self.ended = Some(ending);
                 let worker = pid.as_raw_nonzero().get().cast_unsigned();
-                let last_words = self.worker.last_words();
+                let mut last_words = self.worker.last_words();
+                if matches!(ending, Ending::Code(code) if code != 0) {
+                    last_words.extend(limits::shortage());
+                }
                 let line = self.worker.line();
                 let report = FromSupervisor::Exited { worker, ending, last_words, line };
                 // A kernel that has gone is noticed as the end of file.

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open, unlink};
 use rustix::io::{Errno, read, retry_on_intr, write};
+use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::message::Rank;
 use crate::sys;
@@ -57,13 +58,16 @@ impl Doorbell {
         Ok(Doorbell { rank, folder: folder.to_path_buf(), pipe })
     }
 
-    /// A way to ring the doorbell of `rank`, which has been created before.
+    /// A way to ring the doorbell of `rank`, which has been created before and whose owner may have ended since.
     pub(crate) fn ringer(&self, rank: Rank) -> Result<Ringer, FabricError> {
         let path = path(&self.folder, rank);
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let pipe = open(&path, flags, Mode::empty())
-            .map_err(io::Error::from)
-            .map_err(FabricError::io(about("open", &path)))?;
+        let pipe = match open(&path, flags, Mode::empty()) {
+            // Nobody reads it any more, nor this one: the first ring says so.
+            Err(Errno::NXIO) => pipe_with(PipeFlags::CLOEXEC).map(|(_reader, writer)| writer),
+            opened => opened,
+        };
+        let pipe = pipe.map_err(io::Error::from).map_err(FabricError::io(about("open", &path)))?;
         Ok(Ringer { pipe, ring: self.rank.to_le_bytes(), owed: 0 })
     }
 
@@ -235,6 +239,8 @@ mod tests {
         assert_eq!(ringer.ring(), Rung::Heard);
         drop(zero);
         sys::tests::with_default_sigpipe(|| assert_eq!(ringer.ring(), Rung::Gone));
+        let mut late = Doorbell::create(folder.path(), 1).unwrap().ringer(0).unwrap();
+        sys::tests::with_default_sigpipe(|| assert_eq!(late.ring(), Rung::Gone));
     }
 
     #[test]
