@@ -60,7 +60,7 @@ impl Hub {
         let mut clients = Clients::new(id);
         clients.set_clock(now, epoch);
         Self {
-            cluster: Cluster::default(),
+            cluster: Cluster::headless(),
             clients,
             notices: VecDeque::new(),
             effects: Vec::new(),

@@ -208,8 +208,9 @@ impl Own {
         let (verb, it) = if ranks.len() == 1 { ("has", "it is") } else { ("have", "they are") };
         let why = format!(
             "{} {verb} not stopped: {it} inside a call that does not return to Python and will run on; \
-             `%engines restart` starts afresh",
+             {} starts afresh",
             named(&ranks),
+            self.restart,
         );
         for rank in ranks {
             out.notices.push(Notice::Lost { task, rank, why: why.clone(), lives: true });

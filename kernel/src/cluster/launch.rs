@@ -181,7 +181,7 @@ impl Own {
                 out.notices.push(Notice::Phase);
             }
             Phase::Launching { .. } | Phase::Up => {
-                self.fail(format!("{reason}\n`%engines restart` starts fresh engines"), out);
+                self.fail(format!("{reason}\n{} starts fresh engines", self.restart), out);
             }
             Phase::Off | Phase::Failed { .. } => {}
         }

@@ -226,6 +226,12 @@ macro_rules! either {
 }
 
 impl Cluster {
+    /// One of engines without a notebook.
+    #[must_use]
+    pub fn headless() -> Self {
+        Cluster::Own(Own::headless())
+    }
+
     /// One that uses the engines of `profile`, for the kernel that is named so among all.
     #[must_use]
     pub fn attached(profile: &str, kernel: &str) -> Self {

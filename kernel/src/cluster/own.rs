@@ -3,6 +3,7 @@
 //! **Invariant**: what comes from an earlier set of engines changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Instant;
 
 use fabric::message::Rank;
@@ -11,9 +12,26 @@ use fabric::message::task::{FromGateway, TaskId};
 
 use super::{Effect, Engine, Event, Flight, LinkId, Notice, Output, Phase, Running, SetId, account};
 
+/// What a person types to have fresh engines.
+#[derive(Debug)]
+pub(super) struct Restart(&'static str);
+
+impl Default for Restart {
+    fn default() -> Self {
+        Restart("`%engines restart`")
+    }
+}
+
+impl fmt::Display for Restart {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.0)
+    }
+}
+
 /// The engines and their tasks.
 #[derive(Debug, Default)]
 pub struct Own {
+    pub(super) restart: Restart,
     pub(super) phase: Phase,
     pub(super) set: SetId,
     pub(super) caution: Option<String>,
@@ -29,6 +47,11 @@ pub struct Own {
 }
 
 impl Own {
+    /// Engines without a notebook.
+    pub(super) fn headless() -> Self {
+        Own { restart: Restart("`parallel-python engines restart`"), ..Own::default() }
+    }
+
     /// The phase the set of engines is in.
     #[must_use]
     pub fn phase(&self) -> &Phase {

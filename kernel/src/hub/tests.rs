@@ -1,7 +1,8 @@
 //! What a kernel needs of a hub beyond what a script does, by what the hub takes in and gives back.
 
 use fabric::message::client::{Caller, EnginesAction, Placement, Query, Submission, Told};
-use fabric::message::lifeline::{FromWorker, Hello, Question, Role, Status, ToWorker};
+use fabric::message::launcher::FromLauncher;
+use fabric::message::lifeline::{Ending, FromWorker, Hello, Question, Role, Status, ToWorker};
 use fabric::message::report::{Event as Happened, Outcome, Report as Said, StreamName};
 use fabric::message::task::{FromGateway, TaskId, Work};
 use fabric::message::{BUILD, Rank};
@@ -206,4 +207,20 @@ fn what_waits_for_engines_is_taken_back_in_parts() {
     play.ask(Ask::Abort { ask: 3, names: vec!["t".to_owned()] });
     let told = play.told();
     assert_eq!(told[..2], [aborted(0), Told::Over { name: "t".to_owned() }], "{told:?}");
+}
+
+#[test]
+fn what_starts_engines_afresh_is_typed_in_a_terminal() {
+    let mut play = Play::new();
+    play.submit(Caller::Program);
+    let ending = Ending::Signal(9);
+    let said = FromLauncher::Exited { ending, last_words: String::new() };
+    play.on(Event::Engines(1, cluster::Event::Launcher(said)));
+    let told = play.told();
+    let why = told.iter().find_map(|told| match told {
+        Told::Lost { why, .. } => Some(why.as_str()),
+        _ => None,
+    });
+    let expected = "mpiexec was killed by signal 9\n`parallel-python engines restart` starts fresh engines";
+    assert_eq!(why, Some(expected), "{told:?}");
 }
