@@ -299,6 +299,9 @@ def test_2_29_what_is_purged_where(nb: Notebook) -> None:
         rc.purge_local_results(targets=1)
         assert ids[1] not in rc.metadata
         ar = kept()
+        rc.purge_hub_results(targets=1)
+        assert ar.msg_ids[0] in rc.hub_history() and ar.msg_ids[1] not in rc.hub_history()
+        assert rc.get_result(ar.msg_ids[0], owner=False).get() == 0
         rc.purge_hub_results(ar)
         assert not set(ar.msg_ids) & set(rc.hub_history()) and set(ar.msg_ids) <= set(rc.metadata)
         one, two = rc[0].apply(int), rc[1].apply(int)

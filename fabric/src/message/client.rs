@@ -99,7 +99,7 @@ pub enum Ask {
     },
     /// Nobody holds these results any more: their shared memory may go.
     Forget {
-        /// The tasks' names.
+        /// The tasks' names, or with `purge` ids of parts.
         names: Vec<String>,
         /// Forget that they were, too.
         purge: bool,

@@ -175,7 +175,7 @@ impl Clients {
                 self.stacks(client, ask, &targets, core);
             }
             Ask::Forget { names, purge } => {
-                let files = self.store.forget(&names, purge);
+                let files = if purge { self.store.purge(&names) } else { self.store.forget(&names) };
                 self.close(files);
             }
         }

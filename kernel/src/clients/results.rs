@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::ClientId;
 use super::files::files_of_event;
+use super::named::{Meant, meant};
 pub(super) use record::{New, Record};
 
 /// How many ended tasks are remembered with all that is known of them.
@@ -142,7 +143,7 @@ impl Store {
 
     /// Nobody holds the values of these tasks. Returns the memory files to close.
     #[must_use]
-    pub(super) fn forget(&mut self, names: &[String], purge: bool) -> Vec<u32> {
+    pub(super) fn forget(&mut self, names: &[String]) -> Vec<u32> {
         let mut files = Vec::new();
         for name in names {
             let Some(record) = self.records.get_mut(name) else { continue };
@@ -150,11 +151,30 @@ impl Store {
             if record.over {
                 files.append(&mut record.files);
                 self.bytes -= record.forget_shared();
-                if purge {
-                    self.bytes -= record.bytes;
-                    self.records.remove(name);
-                    self.ended.retain(|ended| ended != name);
-                }
+            }
+        }
+        files
+    }
+
+    /// Nobody asks for these tasks again, or for these parts of them. Returns the memory files to close.
+    #[must_use]
+    pub(super) fn purge(&mut self, ids: &[String]) -> Vec<u32> {
+        let mut files = Vec::new();
+        for (name, meant) in meant(ids) {
+            let Some(record) = self.records.get_mut(name) else { continue };
+            if !record.over {
+                // Its values go when it has ended.
+                record.forgotten |= meant == Meant::Whole;
+                continue;
+            }
+            let before = record.bytes;
+            files.extend(record.forget_parts(&meant));
+            self.bytes -= before - record.bytes;
+            if record.parts.is_empty() {
+                files.append(&mut record.files);
+                self.bytes -= record.bytes;
+                self.records.remove(name);
+                self.ended.retain(|ended| ended != name);
             }
         }
         files

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::clients::ClientId;
 use crate::clients::files::files_of_event;
+use crate::clients::named::Meant;
 
 /// How many bytes of one task's output are kept.
 pub(super) const MOST_OUTPUT: usize = 1 << 20;
@@ -161,6 +162,31 @@ impl Record {
         });
         self.bytes -= dropped;
         dropped
+    }
+
+    /// Drops what these engines did of it: the memory files of their values.
+    #[must_use]
+    pub(super) fn forget_parts(&mut self, meant: &Meant) -> Vec<u32> {
+        let (mut files, mut dropped, mut shown) = (Vec::new(), 0, 0);
+        self.log.retain(|told| match told {
+            Told::Report { rank, event, .. } if meant.has(*rank) => {
+                let size = event.payload().map_or(0, Payload::size);
+                dropped += size;
+                shown += if matches!(event, Event::Data { .. }) { size } else { 0 };
+                files.extend(files_of_event(event));
+                false
+            }
+            Told::Lost { rank, .. } => !meant.has(*rank),
+            _ => true,
+        });
+        self.bytes -= dropped;
+        self.shown -= shown;
+        self.files.retain(|file| !files.contains(file));
+        self.parts.retain(|rank, _| !meant.has(*rank));
+        if let Some(targets) = &mut self.targets {
+            targets.retain(|rank| !meant.has(*rank));
+        }
+        files
     }
 
     /// The kernel whose parallel cell this is, if it is another process's.

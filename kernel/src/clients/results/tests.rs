@@ -57,7 +57,7 @@ fn of_what_a_task_shows_of_its_state_the_latest_is_kept() {
     assert_eq!(show(&mut store, 7), [5]);
     assert_eq!((store.bytes, store.replay("a").len()), (MOST_DATA, 2));
     assert!(end(&mut store, "a").is_empty());
-    assert_eq!(store.forget(&["a".to_owned()], true), [6, 7]);
+    assert_eq!(store.purge(&["a".to_owned()]), [6, 7]);
     assert_eq!(store.bytes, 0);
 }
 
@@ -70,13 +70,46 @@ fn a_shared_value_lives_as_long_as_somebody_may_open_it() {
         assert!(store.note(name, &report(name, value(descriptor, MOST_BYTES))).is_empty());
         assert!(end(&mut store, name).is_empty(), "the client is there");
     }
-    assert_eq!(store.forget(&["a".to_owned()], false), [7]);
+    assert_eq!(store.forget(&["a".to_owned()]), [7]);
     assert!(store.get("a").is_some(), "that it was is remembered");
     assert_eq!(store.bytes, MOST_BYTES);
     open(&mut store, "c", Some(2));
     assert!(store.note("c", &report("c", value(9, 1))).is_empty());
     assert!(end(&mut store, "c").is_empty());
     assert_eq!(store.leave(1), [8], "too much, and nobody is left who was told");
+}
+
+#[test]
+fn what_some_engines_did_is_purged_and_the_rest_stays() {
+    let mut store = Store::default();
+    let work = Work::Execute { code: "x".to_owned(), store_history: false, measure: false };
+    let targets = Some(vec![0, 1, 2]);
+    store.open(New {
+        name: "a",
+        label: "x",
+        work: &work,
+        client: Some(1),
+        asker: None,
+        targets,
+        submitted: None,
+    });
+    let ids = |ids: &[&str]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+    for rank in 0..3 {
+        for event in [value(rank + 5, 10), done(Outcome::Ok)] {
+            drop(store.note("a", &Told::Report { name: "a".to_owned(), rank, event }));
+        }
+    }
+    assert!(store.purge(&ids(&["a@1"])).is_empty(), "it has not ended");
+    drop(store.note("a", &Told::Over { name: "a".to_owned() }));
+    let values = |store: &Store| store.replay("a").len();
+    let (before, bytes) = (values(&store), store.bytes);
+    assert_eq!(store.purge(&ids(&["a@1", "b@1"])), [6]);
+    assert_eq!((values(&store), store.bytes), (before - 2, bytes / 3 * 2));
+    let parts =
+        store.json(None, |_, _| false)[0]["parts"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(parts, ["0", "2"]);
+    assert_eq!(store.purge(&ids(&["a@2", "a@0"])), [5, 7]);
+    assert!(store.get("a").is_none() && store.bytes == 0 && store.ended.is_empty());
 }
 
 #[test]
