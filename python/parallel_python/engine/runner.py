@@ -29,17 +29,24 @@ class Runner:
 
     def serve(self) -> NoReturn:
         """Run tasks until the engine is to quit, then leave."""
-        while (task := self.engine.next_task()) is not None:
-            match task:
-                case (number, "execute", code, store_history, measure):
-                    self.execute(number, code, store_history, measure)
-                case (number, "apply", call, buffers):
-                    self.apply(number, call, buffers)
-                case (_, "look", question, kind, code, cursor, detail):
-                    self.engine.answer(question, completion.answer(self.shell, kind, code, cursor, detail))
-                case (number, "comm", *parts):
-                    self.comm(number, Message(*parts))
+        for number, task in enumerate(iter(self.engine.next_task, None)):
+            self.begin(task)
+            if number == 0:
+                # Later than the first task, for which somebody waits.
+                self.shell.InteractiveTB.rehearse()
         self.leave()
+
+    def begin(self, task: tuple[Any, ...]) -> None:
+        """Run a task, from its source to its outcome."""
+        match task:
+            case (number, "execute", code, store_history, measure):
+                self.execute(number, code, store_history, measure)
+            case (number, "apply", call, buffers):
+                self.apply(number, call, buffers)
+            case (_, "look", question, kind, code, cursor, detail):
+                self.engine.answer(question, completion.answer(self.shell, kind, code, cursor, detail))
+            case (number, "comm", *parts):
+                self.comm(number, Message(*parts))
 
     def comm(self, task: int, message: Message) -> None:
         """Hand a message to its comm and report the end of that."""

@@ -4,6 +4,7 @@ of an interrupt where it came, and no more.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +34,23 @@ class EngineTraceback(AutoFormattedTB):
     ) -> list[str]:
         """Return the lines of an exception's traceback."""
         if etype is KeyboardInterrupt and self.mode == "Context":
-            brief = ListTB(theme_name=self._theme_name)
-            offset = self.tb_offset if tb_offset is None else tb_offset
-            return [line.rstrip("\n") for line in brief.structured_traceback(etype, evalue, etb, offset)]
+            return self._brief(evalue, etb, self.tb_offset if tb_offset is None else tb_offset)
         text: list[str] = super().structured_traceback(etype, evalue, etb, tb_offset, context)
         return text
+
+    def rehearse(self) -> None:
+        """Load the colours of an interrupt's traceback: 9 ms, for which somebody would wait."""
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            # What the user has set for colours is the user's to hear of when it is used.
+            with suppress(Exception):
+                self._brief(error, error.__traceback__, 0)
+
+    def _brief(self, evalue: BaseException | None, etb: TracebackType | None, offset: int) -> list[str]:
+        lines = ListTB(theme_name=self._theme_name)
+        text = lines.structured_traceback(KeyboardInterrupt, evalue, etb, offset)
+        return [line.rstrip("\n") for line in text]
 
 
 def render(shell: InteractiveShell, error: BaseException) -> list[str]:
