@@ -12,9 +12,21 @@ from pathlib import Path
 import pytest
 from jupyter_client.manager import KernelManager
 
+from headless import assert_nothing_runs, environment_in
 from notebook import KERNEL, Notebook, descendants, lines, mpiexec_of, wait_until_gone
 
 NOBODY = 65534
+
+SCRIPT = """
+import parallel_python as ipp
+
+def count():
+    from mpi4py import MPI
+    return MPI.COMM_WORLD.allreduce(1)
+
+with ipp.Cluster(n=2) as rc:
+    print(rc[:].apply_sync(count))
+"""
 
 WORLD = "%%px\nfrom mpi4py import MPI\nprint(MPI.COMM_WORLD.allreduce(1))"
 
@@ -141,6 +153,20 @@ def test_without_shared_memory(family: str) -> None:
             assert "`/dev/shm` cannot be used" in sentence and "use Open MPI" in sentence, sentence
             assert len(sentence.splitlines()) == 1
         assert nb.ok("6 * 7").results == ["42"]
+
+
+@pytest.mark.parametrize("family", ["mpich", "openmpi"])
+def test_without_a_network(family: str, tmp_path: Path) -> None:
+    """The test could not reach a kernel there, so engines and client are without one together."""
+    alone = ["unshare", "--net", "sh", "-ec", 'ip link set lo up; exec "$@"', "sh"]
+    if os.geteuid() != 0 or subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("a machine without a network can only be made by root, with unshare and ip")
+    environment = environment_in(tmp_path) | {"PARALLEL_PYTHON_MPIEXEC": str(mpiexec_of(family))}
+    done = subprocess.run(
+        [*alone, sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert "[2, 2]\n" in done.stdout, done.stderr
+    assert_nothing_runs(environment)
 
 
 @pytest.mark.parametrize("most", [30, 24, 20])
