@@ -11,7 +11,17 @@ if TYPE_CHECKING:
 
 #: What MPI launchers leave for their ranks. A child process that starts MPI with these in its environment
 #: would join as a second copy of the rank.
-LAUNCHER = ("OMPI_", "PMIX_", "PMI_", "PRTE_", "HYDI_", "HYDRA_", "MPI_LOCAL", "MPIR_CVAR_CH3_NOLOCAL")
+LAUNCHER = (
+    "OMPI_",
+    "PMIX_",
+    "PMI_",
+    "PRTE_",
+    "HYDI_",
+    "HYDRA_",
+    "MPI_LOCAL",
+    "MPIR_CVAR_CH3_NOLOCAL",
+    "MPIR_CVAR_CH3_INTERFACE_HOSTNAME",
+)
 
 #: Which variables bound the threads of numerical libraries.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

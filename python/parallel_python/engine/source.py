@@ -15,7 +15,7 @@ from IPython.core.macro import Macro
 
 _STEPS = vars(TransformerManager())
 _TRANSFORMERS = TransformerManager().token_transformers
-_CHECKERS = tuple(prefilter._default_checkers)
+_CHECKERS = tuple(getattr(prefilter, "_default_checkers", ()))
 
 #: Where IPython may see something of its own: characters of its syntax, prompts, lines of blanks.
 _SUSPICIOUS = re.compile(r"[%!?\r\f\v]|>>>|In \[|\.\.\.|^[ \t]*[,;/]|^[ \t]+$", re.MULTILINE)

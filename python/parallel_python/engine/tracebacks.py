@@ -48,7 +48,11 @@ class EngineTraceback(AutoFormattedTB):
                 self._brief(error, error.__traceback__, 0)
 
     def _brief(self, evalue: BaseException | None, etb: TracebackType | None, offset: int) -> list[str]:
-        lines = ListTB(theme_name=self._theme_name)
+        if hasattr(self, "_theme_name"):
+            lines = ListTB(theme_name=self._theme_name)
+        else:
+            # IPython 8.
+            lines = ListTB(color_scheme=self.color_scheme_table.active_scheme_name)
         text = lines.structured_traceback(KeyboardInterrupt, evalue, etb, offset)
         return [line.rstrip("\n") for line in text]
 
