@@ -48,11 +48,12 @@ class EngineTraceback(AutoFormattedTB):
                 self._brief(error, error.__traceback__, 0)
 
     def _brief(self, evalue: BaseException | None, etb: TracebackType | None, offset: int) -> list[str]:
-        if hasattr(self, "_theme_name"):
+        # What IPython 8 has in its place: the types checked are those of IPython 9.
+        table: Any = getattr(self, "color_scheme_table", None)
+        if table is None:
             lines = ListTB(theme_name=self._theme_name)
         else:
-            # IPython 8.
-            lines = ListTB(color_scheme=self.color_scheme_table.active_scheme_name)
+            lines = ListTB(color_scheme=table.active_scheme_name)
         text = lines.structured_traceback(KeyboardInterrupt, evalue, etb, offset)
         return [line.rstrip("\n") for line in text]
 
