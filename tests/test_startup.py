@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -88,6 +92,42 @@ def test_engines_that_do_not_come_up_leave_no_shared_memory(tmp_path: Path, end:
             family = descendants(nb.pid)
             os.kill(nb.pid, signal.SIGKILL)
             assert not wait_until_gone(family, 10)
+    assert orphans() <= before
+
+
+def wait_for_file(folder: Path, start: str, timeout: float) -> None:
+    """Wait until a file whose name starts so is made in a folder (inotify(7))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open(libc.inotify_init1(os.O_CLOEXEC), "rb", buffering=0) as events:
+        in_create = 0x100
+        assert libc.inotify_add_watch(events.fileno(), os.fsencode(folder), in_create) >= 0
+        deadline = time.monotonic() + timeout
+        while select.select([events], [], [], deadline - time.monotonic())[0]:
+            if start.encode() in events.read(64 * 1024):
+                return
+    raise AssertionError(f"no file {start}* came into {folder}")
+
+
+def workers(pid: int) -> set[int]:
+    """Return the processes below a kernel that embed the engines' Python."""
+    found = set()
+    for process in descendants(pid):
+        with suppress(OSError):
+            words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+            found |= {process} if words[1:2] == [b"worker"] else set()
+    return found
+
+
+def test_ranks_killed_while_mpi_starts_leave_no_shared_memory() -> None:
+    """Nobody could note yet what MPICH has made by then."""
+    before = orphans()
+    with Notebook(engines=4, arguments=["--mpiexec", str(mpiexec_of("mpich"))]) as nb:
+        request = nb.send("%px 1")
+        wait_for_file(Path("/dev/shm"), "mpich_shm_", 60)
+        for process in workers(nb.pid):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        assert "killed by signal 9" in nb.collect(request, timeout=60).error
     assert orphans() <= before
 
 
@@ -176,6 +216,7 @@ def test_a_machine_without_more_processes(most: int, tmp_path: Path) -> None:
         pytest.skip("another user can only be made by root, with setpriv and prlimit")
     os.chown(tmp_path, NOBODY, NOBODY)
     become = f"prlimit --nproc={most} setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups"
+    before = orphans()
     notebook = behind(["sh", "-ec", f'chown {NOBODY} "$0"; exec {become} "$@"', "{connection_file}"], 4)
     notebook.environment["HOME"] = str(tmp_path)
     if subprocess.run(
@@ -188,3 +229,4 @@ def test_a_machine_without_more_processes(most: int, tmp_path: Path) -> None:
         assert nb.ok("print('local')").stdout == "local\n"
         processes = descendants(nb.pid) | {nb.pid}
     assert not wait_until_gone(processes, 5)
+    assert orphans() <= before

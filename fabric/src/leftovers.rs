@@ -5,15 +5,21 @@
 //! file of another inode has been made since, and is somebody else's.
 //!
 //! Who makes a file notes it (the kernel its folders, a worker what its MPI has mapped); the launcher removes when
-//! nothing is left that could use it, the kernel where the launcher was killed.
+//! nothing is left that could use it, the kernel where the launcher was killed. What MPI has made without starting
+//! nobody could note: it is looked for ([`orphans`]).
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+mod orphans;
+
 /// The folder of the notes, in a runtime folder.
 const NOTES: &str = "leftovers";
+
+/// The file beside the notes which says that what MPI has made is among them.
+const STARTED: &str = "mpi-has-started";
 
 /// Notes that `path`, a file or a folder with all in it, is to go with this runtime folder.
 ///
@@ -29,11 +35,23 @@ pub fn note(runtime: &Path, path: &Path) -> io::Result<()> {
     }
 }
 
+/// Notes that MPI has started, and what it has made.
+///
+/// # Errors
+///
+/// As [`note`]: the first, after all have been tried.
+pub fn note_mpi(runtime: &Path, made: impl IntoIterator<Item = PathBuf>) -> io::Result<()> {
+    let tried: Vec<io::Result<()>> = made.into_iter().map(|file| note(runtime, &file)).collect();
+    fs::create_dir_all(runtime.join(NOTES))?;
+    fs::write(runtime.join(NOTES).join(STARTED), "")?;
+    tried.into_iter().collect()
+}
+
 /// Removes a file, or a folder with all in it and what was noted there. Returns what was removed: what cannot be is
 /// not worth failing for, since nobody is left to do anything about it.
 pub fn remove(path: &Path) -> Vec<PathBuf> {
-    let noted = noted(path).into_iter().filter(|path| unlink(path));
-    let mut removed: Vec<PathBuf> = noted.collect();
+    let outside = noted(path).into_iter().chain(unnoted(path)).filter(|path| unlink(path));
+    let mut removed: Vec<PathBuf> = outside.collect();
     if unlink(path) {
         removed.push(path.to_owned());
     }
@@ -49,6 +67,16 @@ fn noted(runtime: &Path) -> Vec<PathBuf> {
         is_same.then_some(path)
     };
     notes.filter_map(path).collect()
+}
+
+/// What an MPI that has not started has made for the set with this runtime folder.
+fn unnoted(runtime: &Path) -> Vec<PathBuf> {
+    let notes = runtime.join(NOTES);
+    if !notes.is_dir() || notes.join(STARTED).exists() {
+        return Vec::new();
+    }
+    let launched = fs::metadata(runtime).and_then(|folder| folder.created());
+    launched.map(orphans::since).unwrap_or_default()
 }
 
 fn inode(path: &Path) -> io::Result<u64> {
@@ -92,6 +120,22 @@ mod tests {
         fs::rename(other, &file).unwrap();
         assert_eq!(remove(&runtime), [runtime]);
         assert!(file.exists());
+    }
+
+    #[test]
+    fn what_mpi_made_is_looked_for_only_where_it_has_not_started() {
+        let outside = tempfile::tempdir().unwrap();
+        let (file, runtime) = (outside.path().join("file"), outside.path().join("runtime"));
+        fs::write(&file, "").unwrap();
+        fs::create_dir(&runtime).unwrap();
+        let orphan = PathBuf::from(format!("/dev/shm/mpich_shm_{:x}_0", std::process::id()));
+        fs::write(&orphan, "").unwrap();
+        assert!(unnoted(&runtime).is_empty(), "no set's runtime folder");
+        note(&runtime, &file).unwrap();
+        assert!(unnoted(&runtime).contains(&orphan));
+        note_mpi(&runtime, []).unwrap();
+        assert!(unnoted(&runtime).is_empty());
+        fs::remove_file(orphan).unwrap();
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 
 use anyhow::Context as _;
@@ -36,7 +36,8 @@ pub(super) struct World {
 pub(super) fn enter(set: &RankConfig, tasks: Sender<Task>) -> anyhow::Result<World> {
     let board = set.runtime.join("board");
     let mpi = Mpi::start(&set.mpi_plugin, set.libmpi.as_deref(), Some(&board), Some(ffi::signals_in_mpi))?;
-    note_files(&set.runtime);
+    // On another machine than the kernel's there is nobody who could remove what is noted.
+    let _ = leftovers::note_mpi(&set.runtime, maps::shared_memory());
     let calls = mpi.calls();
     let (rank, size, library) = (mpi.rank(), mpi.size(), mpi.library().to_owned());
     // Where there are several worlds, of the wrong size, there are several ranks 0. The kernel must hear of each,
@@ -47,14 +48,6 @@ pub(super) fn enter(set: &RankConfig, tasks: Sender<Task>) -> anyhow::Result<Wor
     let descriptor = gateway.as_ref().map(|gateway| gateway.as_raw_fd());
     let (comm, outbox) = Comm::start(Box::new(mpi), bell, gateway, tasks, set.carries)?;
     Ok(World { rank, size, library, comm, outbox, gateway: descriptor, calls })
-}
-
-/// Notes the shared-memory files that MPI has made, which it leaves behind when ranks are killed.
-fn note_files(runtime: &Path) {
-    for file in maps::shared_memory() {
-        // On another machine than the kernel's there is nobody who could remove what is noted.
-        let _ = leftovers::note(runtime, &file);
-    }
 }
 
 fn folder_of_one(set: &RankConfig) -> anyhow::Result<PathBuf> {
