@@ -19,7 +19,7 @@
 #   TESTS="tests/x.py -k y"    what `make test` gives to pytest
 #   INSTALL="--python PY -n 8"  more options for `make install`
 #   LAB="--no-browser"         more options for JupyterLab
-#   MATRIX="--full --mpi MPICH --python 3.12"  what `make matrix` runs
+#   MATRIX="--full --mpi MPICH --python 3.12"  what `make matrix` runs; "--whole": every test on every MPI
 #   BENCH="--quick"; BENCH="--table sessions -n 4"    what `make bench` measures
 
 SHELL := /bin/sh

@@ -3,7 +3,8 @@
 MPIs are the two of ``tools/mpi-env`` and whatever `mpiexec` is on PATH; as root on Debian also the
 distribution's two, installed where nothing of it stays (``tools/overlay``). Pythons are those of the system,
 of pyenv and of uv from 3.11 on, each as a virtual environment of its own, and one that was made from such an
-environment. Prints a table; what each run said is in build/matrix/logs.
+environment. With ``--whole`` it is every test there is, with the project's own Python, on every MPI.
+Prints a table; what each run said is in build/matrix/logs.
 """
 
 from __future__ import annotations
@@ -171,6 +172,7 @@ def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--full", action="store_true", help="all tests of engines, not the short set")
+    parser.add_argument("--whole", action="store_true", help="every test, with the project's own Python")
     parser.add_argument("--python", default="", help="only Pythons whose name contains this")
     parser.add_argument("--mpi", default="", help="only MPIs whose name contains this")
     parser.add_argument(
@@ -178,10 +180,11 @@ def main() -> int:
     )
     parser.add_argument("--prepare", action="store_true", help="make the environments and run nothing")
     options, tests = parser.parse_known_args()
-    chosen = [python for python in pythons() if options.python in python.label]
+    own = [Python("the project's", ROOT / ".venv/bin/python")]
+    chosen = own if options.whole else [python for python in pythons() if options.python in python.label]
     if options.prepare:
         return 0
-    tests = tests or (FULL if options.full else QUICK)
+    tests = tests or (["tests"] if options.whole else FULL if options.full else QUICK)
     failures = 0
     if not options.only:
         print("| MPI | Python | door | result |\n| --- | --- | --- | --- |", flush=True)
@@ -189,7 +192,7 @@ def main() -> int:
         if options.mpi not in mpi.label or (options.only and options.only not in mpi.label):
             continue
         for python in chosen:
-            for door in doors(python):
+            for door in doors(python)[: 1 if options.whole else None]:
                 result = run(mpi, python, door, tests)
                 failures += "failed" in result or "error" in result or "no result" in result
                 print(f"| {mpi.label} | {python.label} | {door} | {result} |", flush=True)
