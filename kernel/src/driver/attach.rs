@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{Sender, UnboundedReceiver};
 use tokio::task::JoinHandle;
 
 use super::Input;
-use super::engines::is_this_user;
+use super::connections::is_this_user;
 use super::halves::{self, WriteHalf};
 use super::link::{self, Link, Reader};
 use super::registry::{self, Entry};

@@ -12,7 +12,7 @@ use fabric::message::client::{Ask, ClientHello, Told};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc::Sender;
 
-use super::engines::is_this_user;
+use super::connections::is_this_user;
 use super::folders;
 use super::halves;
 use super::link::{Link, Reader};
