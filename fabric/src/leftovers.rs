@@ -18,7 +18,7 @@ mod orphans;
 /// The folder of the notes, in a runtime folder.
 const NOTES: &str = "leftovers";
 
-/// The file beside the notes which says that what MPI has made is among them.
+/// The file in a runtime folder which says that what MPI has made is noted.
 const STARTED: &str = "mpi-has-started";
 
 /// Notes that `path`, a file or a folder with all in it, is to go with this runtime folder.
@@ -42,8 +42,7 @@ pub fn note(runtime: &Path, path: &Path) -> io::Result<()> {
 /// As [`note`]: the first, after all have been tried.
 pub fn note_mpi(runtime: &Path, made: impl IntoIterator<Item = PathBuf>) -> io::Result<()> {
     let tried: Vec<io::Result<()>> = made.into_iter().map(|file| note(runtime, &file)).collect();
-    fs::create_dir_all(runtime.join(NOTES))?;
-    fs::write(runtime.join(NOTES).join(STARTED), "")?;
+    fs::write(runtime.join(STARTED), "")?;
     tried.into_iter().collect()
 }
 
@@ -71,8 +70,7 @@ fn noted(runtime: &Path) -> Vec<PathBuf> {
 
 /// What an MPI that has not started has made for the set with this runtime folder.
 fn unnoted(runtime: &Path) -> Vec<PathBuf> {
-    let notes = runtime.join(NOTES);
-    if !notes.is_dir() || notes.join(STARTED).exists() {
+    if !runtime.join(NOTES).is_dir() || runtime.join(STARTED).exists() {
         return Vec::new();
     }
     let launched = fs::metadata(runtime).and_then(|folder| folder.created());
