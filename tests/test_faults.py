@@ -133,6 +133,7 @@ def test_a_python_without_ipykernel_says_what_to_install(tmp_path: Path) -> None
 def test_a_python_that_is_not_there_is_named(tmp_path: Path) -> None:
     with Notebook(arguments=["--python", str(tmp_path / "nopython")]) as nb:
         assert "nopython" in nb.fails("1").error
+        assert "nopython" in nb.fails("%px 1").error
 
 
 def test_the_local_process_dies_and_the_engines_keep_their_variables(nb: Notebook) -> None:

@@ -44,10 +44,14 @@ def write_notebook(path: Path, *cells: str | tuple[str, list[str]]) -> None:
 
 
 def outputs(path: Path) -> list[str]:
-    """Return each cell's text: streams, then plain results."""
+    """Return each cell's text: stdout, then plain results. On stderr is said that a start takes long."""
     book = nbformat.read(path, as_version=4)
     return [
-        "".join(part.get("text", "") or part.get("data", {}).get("text/plain", "") for part in cell.outputs)
+        "".join(
+            part.get("text", "") or part.get("data", {}).get("text/plain", "")
+            for part in cell.outputs
+            if part.get("name") != "stderr"
+        )
         for cell in book.cells
     ]
 

@@ -205,13 +205,18 @@ impl Own {
 
     pub(super) fn died_in_launch(&mut self, obituary: &str, out: &mut Output) {
         if matches!(self.phase, Phase::Launching { .. }) {
-            let advice = if obituary.contains("Resource temporarily unavailable") {
-                "\nthe limit on processes and threads (`ulimit -u`) is too low for so many engines"
-            } else {
-                ""
-            };
-            self.fail(format!("the engines did not start: {obituary}{advice}"), out);
+            self.launch_failed(&format!("the engines did not start: {obituary}"), out);
         }
+    }
+
+    /// The launch failed, and what there is to advise is added.
+    pub(super) fn launch_failed(&mut self, reason: &str, out: &mut Output) {
+        let advice = if reason.contains("Resource temporarily unavailable") {
+            "\nthe limit on processes and threads (`ulimit -u`) is too low for so many engines"
+        } else {
+            ""
+        };
+        self.fail(format!("{reason}{advice}"), out);
     }
 
     pub(super) fn check_launch_deadline(&mut self, now: Instant, out: &mut Output) {

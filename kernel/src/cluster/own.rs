@@ -108,7 +108,7 @@ impl Own {
                 self.launcher_gone("the process that started the engines is gone", now, out)
             }
             Event::Logs(text) => self.told_logs(&text, now, out),
-            Event::LaunchFailed { reason } => self.fail(reason, out),
+            Event::LaunchFailed { reason } => self.launch_failed(&reason, out),
         }
     }
 

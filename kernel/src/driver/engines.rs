@@ -63,11 +63,16 @@ impl Engines {
         self.set == Some(set)
     }
 
+    /// This set is the one that is wanted; what becomes of any other concerns nobody.
+    pub(super) fn expect(&mut self, set: SetId) {
+        self.set = Some(set);
+    }
+
     /// Does what the cluster wants done.
     pub(super) fn perform(&mut self, effect: Effect, settings: &Settings, inputs: &Sender<Input>) {
         match effect {
             Effect::Launch { set, size } => {
-                self.set = Some(set);
+                self.expect(set);
                 let (settings, inputs) = (settings.clone(), inputs.clone());
                 tokio::spawn(async move {
                     if let Err(error) = launch(set, size, &settings, &inputs).await {

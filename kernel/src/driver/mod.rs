@@ -270,6 +270,7 @@ impl Machine {
         match (&self.settings, effect) {
             (Ok(settings), effect) => self.engines.perform(effect, settings, &self.inputs),
             (Err(unfit), cluster::Effect::Launch { set, .. }) => {
+                self.engines.expect(set);
                 let event = cluster::Event::LaunchFailed { reason: unfit.clone() };
                 self.later(Event::Engines { set, event });
             }

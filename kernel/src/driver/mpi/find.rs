@@ -1,6 +1,7 @@
 //! Finding an MPI: the `mpiexec` that was named, else the one in the Python environment, else the one on PATH; and
 //! what it is, which it is asked.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -45,8 +46,12 @@ impl Mpi {
 /// What a launcher says when it is asked for its version.
 async fn ask(program: &str, python: &Path) -> Result<String, String> {
     let answer = Command::new(program).arg("--version").stdin(Stdio::null()).output().await;
-    let answer =
-        answer.map_err(|error| format!("`{program}` cannot be started: {error}; {}", install(python)))?;
+    let answer = answer.map_err(|error| {
+        // Where there is no room for another process, another MPI is no help.
+        let full = error.kind() == ErrorKind::WouldBlock;
+        let advice = if full { String::new() } else { format!("; {}", install(python)) };
+        format!("`{program}` cannot be started: {error}{advice}")
+    })?;
     let said = [answer.stdout, answer.stderr].concat();
     Ok(String::from_utf8_lossy(&said).into_owned())
 }
