@@ -22,6 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "matrix"
+OWN = ROOT / ".venv" / "bin" / "python"
 QUICK = ["tests/test_pythons.py", "tests/test_mpi4py.py"]
 FULL = [*QUICK, "tests/test_px.py", "tests/test_engine_cells.py", "tests/test_faults.py"]
 DEBIAN = "mpich openmpi-bin"
@@ -141,7 +142,8 @@ def doors(python: Python) -> list[str]:
 def run(mpi: Mpi, python: Python, door: str, tests: list[str]) -> str:
     """Run the tests on one combination and return how that went."""
     variables = {
-        "PARALLEL_PYTHON": str(python.executable),
+        # The kernel knows the project's own by itself.
+        **({} if python.executable == OWN else {"PARALLEL_PYTHON": str(python.executable)}),
         "PARALLEL_PYTHON_MPIEXEC": str(mpi.mpiexec),
         "PARALLEL_PYTHON_DOOR": "auto" if door == "embedded" else door,
     }
@@ -149,7 +151,7 @@ def run(mpi: Mpi, python: Python, door: str, tests: list[str]) -> str:
     log = BUILD / "logs" / f"{name}.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    command = [str(ROOT / ".venv/bin/python"), "-m", "pytest", "-q", "--no-header", "-k", CHOSEN, *tests]
+    command = [str(OWN), "-m", "pytest", "-q", "--no-header", "-k", CHOSEN, *tests]
     with log.open("w") as file:
         subprocess.run(
             command, cwd=ROOT, env=os.environ | variables, stdout=file, stderr=subprocess.STDOUT, check=False
@@ -164,7 +166,7 @@ def debian(arguments: list[str]) -> int:
     if os.geteuid() != 0 or not shutil.which("apt-get") or not shutil.which("unshare"):
         print("the distribution's MPIs are left out: that needs root, apt-get and unshare", file=sys.stderr)
         return 0
-    inside = [str(ROOT / ".venv/bin/python"), __file__, "--only", "system", *arguments]
+    inside = [str(OWN), __file__, "--only", "system", *arguments]
     return subprocess.run([str(ROOT / "tools/overlay"), DEBIAN, *inside], check=False).returncode
 
 
@@ -180,7 +182,7 @@ def main() -> int:
     )
     parser.add_argument("--prepare", action="store_true", help="make the environments and run nothing")
     options, tests = parser.parse_known_args()
-    own = [Python("the project's", ROOT / ".venv/bin/python")]
+    own = [Python("the project's", OWN)]
     chosen = own if options.whole else [python for python in pythons() if options.python in python.label]
     if options.prepare:
         return 0
