@@ -8,9 +8,9 @@
 //! nothing is left that could use it, the kernel where the launcher was killed. What MPI has made without starting
 //! nobody could note: it is looked for ([`orphans`]).
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 mod orphans;
@@ -42,7 +42,7 @@ pub fn note(runtime: &Path, path: &Path) -> io::Result<()> {
 /// As [`note`]: the first, after all have been tried.
 pub fn note_mpi(runtime: &Path, made: impl IntoIterator<Item = PathBuf>) -> io::Result<()> {
     let tried: Vec<io::Result<()>> = made.into_iter().map(|file| note(runtime, &file)).collect();
-    fs::write(runtime.join(STARTED), "")?;
+    OpenOptions::new().create(true).append(true).mode(0o600).open(runtime.join(STARTED))?;
     tried.into_iter().collect()
 }
 
