@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from notebook import Notebook, descendants, wait_until_gone
 
@@ -33,6 +36,59 @@ def test_a_plain_cell_can_be_interrupted(nb: Notebook) -> None:
         assert cell.reply["content"]["ename"] in ("KeyboardInterrupt", "CancelledError"), wait
         assert cell.seconds < 20
     assert nb.ok("1+1").results == ["2"]
+
+
+LOCAL_WAITS = {
+    "an event": "import threading; go(); threading.Event().wait()",
+    "a condition": "import threading; c = threading.Condition(); c.acquire(); go(); c.wait()",
+    "a lock that is taken": "import threading; lock = threading.Lock(); lock.acquire(); go(); lock.acquire()",
+    "a queue": "import queue; go(); queue.Queue().get()",
+    "a simple queue": "import queue; go(); queue.SimpleQueue().get()",
+    "a thread": (
+        "import threading, time; thread = threading.Thread(target=time.sleep, args=(90,), daemon=True)\n"
+        "thread.start(); go(); thread.join()"
+    ),
+    "a future": "from concurrent.futures import Future; go(); Future().result()",
+    "futures": "from concurrent.futures import Future, wait; go(); wait([Future(), Future()])",
+    "futures as they come": "import concurrent.futures as cf; go(); list(cf.as_completed([cf.Future()]))",
+    "a process": "import subprocess; go(); subprocess.run(['sleep', '90'])",
+}
+
+
+@pytest.mark.parametrize("what", LOCAL_WAITS)
+def test_what_a_plain_cell_waits_in_can_be_interrupted(nb: Notebook, what: str) -> None:
+    nb.ok("go = lambda: print('waits', flush=True)")
+    cell = nb.interrupt_when(LOCAL_WAITS[what], "waits", timeout=30)
+    assert cell.reply["content"]["ename"] == "KeyboardInterrupt", cell.error
+    assert nb.ok("1 + 1").results == ["2"]
+
+
+def test_an_interrupt_where_a_lock_would_be_kept_comes_a_moment_later(nb: Notebook) -> None:
+    code = """
+import signal, time
+finished = []
+names = {"__name__": "concurrent.futures._base", "signal": signal, "finished": finished}
+exec("def in_a_future():\\n    signal.raise_signal(signal.SIGINT)\\n    finished.append(True)", names)
+names["in_a_future"](); time.sleep(60)
+"""
+    cell = nb.run(code, timeout=30)
+    assert cell.reply["content"]["ename"] == "KeyboardInterrupt", cell.error
+    assert nb.ok("finished").results == ["[True]"]
+
+
+def test_an_error_at_a_step_without_a_line_is_shown(nb: Notebook, tmp_path: Path) -> None:
+    (tmp_path / "without_lines.py").write_text("def fail():\n    raise ValueError('no line')\n")
+    code = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from without_lines import fail
+steps = len(fail.__code__.co_code) // 2
+# Entries of a table that give no line to eight steps each (InternalDocs/code_objects.md).
+fail.__code__ = fail.__code__.replace(co_linetable=bytes([0x80 | 15 << 3 | 7]) * (steps // 8 + 1))
+fail()
+"""
+    cell = nb.run(code)
+    assert cell.reply["content"]["ename"] == "ValueError" and "no line" in cell.error, cell.reply["content"]
 
 
 def test_a_signal_to_the_kernel_interrupts_too(nb: Notebook) -> None:

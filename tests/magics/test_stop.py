@@ -45,12 +45,14 @@ WAITS = {
 @pytest.mark.parametrize("what", WAITS)
 def test_1_49_the_stop_button_while_python_waits_for_engines(nb: Notebook, what: str) -> None:
     nb.ok(CLIENT + SLEEPS + "go = lambda: print('waits', flush=True)")
-    cell = nb.interrupt_when(WAITS[what], "waits", timeout=30)
-    assert cell.status == "error" and cell.reply["content"]["ename"] == "KeyboardInterrupt", cell.error
-    assert nb.ok("print('next')").stdout == "next\n"
-    nb.ok("view.client.abort(); view.block = False")
-    nb.ok("%engines interrupt")
-    assert sorted(nb.ok("%px print(1)", timeout=30).stdout.splitlines()) == lines("1").splitlines()
+    # Each time it comes at another moment: also while the call is submitted, and while locks are held.
+    for _ in range(10):
+        cell = nb.interrupt_when(WAITS[what], "waits", timeout=30)
+        assert cell.status == "error" and cell.reply["content"]["ename"] == "KeyboardInterrupt", cell.error
+        assert nb.ok("print('next')").stdout == "next\n"
+        nb.ok("view.client.abort(); view.block = False")
+        nb.ok("%engines interrupt")
+        assert sorted(nb.ok("%px print(1)", timeout=30).stdout.splitlines()) == lines("1").splitlines()
 
 
 def test_1_48_and_1_14_no_signal_at_all_leaves_the_engines_alone(nb: Notebook) -> None:

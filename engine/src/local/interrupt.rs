@@ -2,16 +2,44 @@
 //!
 //! **Invariant**: SIGINT is sent only between [`Interrupt::arm`] and [`Interrupt::disarm`], which Python calls
 //! around user code. An interrupt for a request that Python has not begun yet is kept until it begins;
-//! one that comes after a request's user code has ended is dropped.
+//! one that comes after a request's user code has ended is dropped. One that comes where Python would keep a lock for
+//! ever is raised a little later, if the same code still runs.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
+use std::time::Duration;
+
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::prelude::*;
 
 use crate::group::interrupt_children;
-use crate::{ffi, nudge};
+use crate::{ffi, nudge, threads};
+
+/// When an interrupt is tried again: locks are held for microseconds.
+const AGAIN: Duration = Duration::from_millis(1);
 
 pub(super) struct Interrupt {
     main: libc::pthread_t,
     state: Mutex<State>,
+}
+
+/// The handler of SIGINT while user code runs. It is no function of Python's: those are seen in tracebacks.
+#[pyclass(frozen, module = "_parallel_python")]
+pub(super) struct InterruptHandler {
+    pub(super) interrupt: Arc<Interrupt>,
+    /// Called with a frame: whether the code there would keep a lock for ever if it ended now.
+    pub(super) keeps_locks: Py<PyAny>,
+}
+
+#[pymethods]
+impl InterruptHandler {
+    fn __call__(&self, _signum: i32, frame: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !frame.is_none() && self.keeps_locks.bind(frame.py()).call1((frame,))?.is_truthy()? {
+            self.interrupt.again();
+            return Ok(());
+        }
+        Err(PyKeyboardInterrupt::new_err(()))
+    }
 }
 
 #[derive(Default)]
@@ -24,6 +52,8 @@ struct State {
     early: bool,
     /// The code of the open request has begun.
     begun: bool,
+    /// How often user code has begun, so that an interrupt that is tried again finds the code that it was meant for.
+    turn: u64,
 }
 
 impl Interrupt {
@@ -50,6 +80,7 @@ impl Interrupt {
     pub(super) fn arm(&self) -> bool {
         let mut state = self.state();
         (state.armed, state.begun) = (true, true);
+        state.turn += 1;
         std::mem::take(&mut state.early)
     }
 
@@ -68,6 +99,23 @@ impl Interrupt {
             interrupt_children();
         } else if state.open > 0 && !state.begun {
             state.early = true;
+        }
+    }
+
+    /// Interrupts what runs once more, a little later.
+    fn again(self: &Arc<Self>) {
+        let (interrupt, meant) = (Arc::clone(self), self.state().turn);
+        let again = move || {
+            sleep(AGAIN);
+            let state = interrupt.state();
+            if state.armed && state.turn == meant {
+                ffi::signal_thread(interrupt.main, libc::SIGINT);
+                nudge::follow(interrupt.main);
+            }
+        };
+        if threads::spawn("interrupt", again).is_err() {
+            // Without a thread to be had it is tried at once, and as often as it takes.
+            ffi::signal_thread(self.main, libc::SIGINT);
         }
     }
 

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 
 use super::calls::Calls;
 use super::inbox::{Inbox, Queue};
-use super::interrupt::Interrupt;
+use super::interrupt::{Interrupt, InterruptHandler};
 use super::outgoing::Outgoing;
 use super::place::Place;
 use super::reader::{self, Routes, Setup};
@@ -59,7 +59,7 @@ impl Link {
             stdin: Queue::new()?,
             subshells: Mutex::default(),
             calls: Calls::default(),
-            interrupt: Interrupt::new(),
+            interrupt: Arc::new(Interrupt::new()),
             client: client::Inbox::new()?,
         });
         // reader → `Link::setup`, the first message
@@ -136,6 +136,11 @@ impl Link {
     /// Notes that the statement at this line of the cell begins, or with 0 that it has ended.
     fn mark_line(&self, line: u32) {
         self.place.mark(line);
+    }
+
+    /// The handler of SIGINT while user code runs; `keeps_locks(frame)` says where nothing is raised.
+    fn interrupt_handler(&self, keeps_locks: Py<PyAny>) -> InterruptHandler {
+        InterruptHandler { interrupt: Arc::clone(&self.routes.interrupt), keeps_locks }
     }
 
     /// User code begins in the main thread; tells whether it has been interrupted already.

@@ -29,7 +29,7 @@ pub(super) struct Routes {
     pub(super) stdin: Arc<Queue>,
     pub(super) subshells: Mutex<HashMap<String, Arc<Queue>>>,
     pub(super) calls: Calls,
-    pub(super) interrupt: Interrupt,
+    pub(super) interrupt: Arc<Interrupt>,
     pub(super) client: Arc<client::Inbox>,
 }
 

@@ -16,7 +16,8 @@ file                what it is
 ``submission``      work as it is sent
 ``targets``         which engines are meant
 ``engines``         which engines there are; ``waiting``: until there are enough
-``asyncresult``     `AsyncResult`; with ``waitable``, ``timing``, ``display``, ``stream``, ``progress``
+``asyncresult``     `AsyncResult`; with ``waitable``, ``timing``, ``display``, ``stream``,
+                    ``progress``, ``bars``
 ``cache``           what is kept of tasks that no `AsyncResult` has taken; ``sent``: to submit them again
 ``mapresult``       results of maps
 ``metadata``        what is known of a task

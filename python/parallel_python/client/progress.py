@@ -1,62 +1,13 @@
-"""Bars that show how many of several things are done, while somebody waits for all of them."""
+"""Waiting with a bar that shows how many of several things are done."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Future, wait
 from typing import Any
 
-
-class PlainBar:
-    """A line of text, where there is no tqdm."""
-
-    def __init__(self, total: int, desc: str, unit: str) -> None:
-        self.total, self.n = total, 0
-        self._what = f"{desc}: " if desc else ""
-        self._unit = unit
-        self.refresh()
-
-    def update(self, n: int = 1) -> None:
-        """Say that more is done."""
-        self.n += n
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Draw the line again."""
-        sys.stdout.write(f"\r{self._what}{self.n}/{self.total} {self._unit}")
-        sys.stdout.flush()
-
-    def close(self) -> None:
-        """End the line."""
-        sys.stdout.write("\n")
-
-
-def make_bar(total: int, desc: str, unit: str, widget: bool | None = None) -> Any:
-    """Return a bar: tqdm's widget where widgets are, its text elsewhere, ours where there is no tqdm."""
-    if widget is None:
-        widget = _has_widgets()
-    try:
-        if widget:
-            from tqdm.notebook import tqdm
-        else:
-            from tqdm import tqdm
-    except ImportError:
-        return PlainBar(total, desc, unit)
-    return tqdm(total=total, desc=desc, unit=unit, **({} if widget else {"file": sys.stdout}))
-
-
-def _has_widgets() -> bool:
-    module = sys.modules.get("IPython")
-    shell = module.get_ipython() if module is not None else None
-    if not hasattr(shell, "kernel"):
-        return False
-    try:
-        import ipywidgets  # noqa: F401
-    except ImportError:
-        return False
-    return True
+from parallel_python.client import bars
 
 
 def wait_with_bar(
@@ -91,17 +42,11 @@ def wait_with_bar(
         What to wait for.
     """
     until = None if timeout is None or timeout < 0 else time.monotonic() + timeout
-    bar = make_bar(total, desc, "tasks", widget)
-
-    def draw() -> None:
-        if more := progress() - bar.n:
-            bar.update(more)
-
+    bar = bars.make_bar(total, desc, "tasks", widget)
     try:
-        _wait(set(futures), draw, interval, until, return_when)
+        _wait(set(futures), lambda: bars.draw(bar, progress()), interval, until, return_when)
     finally:
-        bar.refresh()
-        bar.close()
+        bars.close(bar)
 
 
 def _wait(

@@ -6,9 +6,9 @@ import builtins
 import threading
 from concurrent.futures import Future, InvalidStateError
 
+from parallel_python.client import bars
 from parallel_python.client.engines import Engines
 from parallel_python.client.errors import EngineError
-from parallel_python.client.progress import make_bar
 
 
 def wait_for_engines(engines: Engines, n: int, timeout: float | None) -> Future[None]:
@@ -69,7 +69,7 @@ def wait_for_engines(engines: Engines, n: int, timeout: float | None) -> Future[
 
 def show_bar(engines: Engines, n: int, future: Future[None], widget: bool | None) -> None:
     """Show how many of `n` engines there are until a future of `wait_for_engines` is done."""
-    bar = make_bar(n, "", "engine", widget)
+    bar = bars.make_bar(n, "", "engine", widget)
 
     def changed() -> bool:
         return future.done() or min(n, len(engines.ids)) != bar.n
@@ -78,8 +78,8 @@ def show_bar(engines: Engines, n: int, future: Future[None], widget: bool | None
     try:
         while True:
             engines.wait(changed)
-            bar.update(min(n, len(engines.ids)) - bar.n)
+            bars.draw(bar, min(n, len(engines.ids)))
             if future.done():
                 return
     finally:
-        bar.close()
+        bars.close(bar)

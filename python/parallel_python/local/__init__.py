@@ -21,6 +21,7 @@ file                      what it is
 ``stream``                ``sys.stdout`` and ``sys.stderr``
 ``kernel``                ``LocalKernel``: one request from its message to its end
 ``interrupts``            when a `KeyboardInterrupt` may be raised, and when not
+``locks``                 where it would keep a lock for ever, and comes a moment later
 ``interrupted``           an interrupt of a magic, shown where the user's code called it
 ``app``                   ``LocalApp``: the order of start and end
 ``magics``                the parallel magics, which call the kernel

@@ -28,7 +28,7 @@ from traitlets.utils.importstring import import_item
 
 from .channels import CONTROL, STDIN, Channel, IopubChannel, Parts, ShellChannel
 from .debugging import DebugpyStream, DebugShell
-from .history import record, store_whole, write_beside
+from .history import record, write_beside
 from .kernel import LocalKernel, Request
 from .magics import Spec, configured, register
 from .names import known
@@ -157,7 +157,6 @@ class LocalApp(IPKernelApp):
             user_ns=self.user_ns,
         )
         write_beside(self.kernel.shell.history_manager)
-        store_whole(self.kernel.shell.history_manager)
         note_statements(self.kernel.shell, self.link)
         hide_our_frames(self.kernel.shell)
         self.kernel.record_ports({f"{name}_port": port for name, port in self._ports.items()})

@@ -1,7 +1,6 @@
 """The history of the notebook's own shell: cells that ran on the engines are in it too.
 
-**Invariants**: ``In[n]`` is the cell with execution count n, wherever it ran. No cell waits for the disk, and
-none for a lock that an interrupted one has kept.
+**Invariants**: ``In[n]`` is the cell with execution count n, wherever it ran. No cell waits for the disk.
 """
 
 from __future__ import annotations
@@ -12,8 +11,6 @@ from typing import Any
 
 from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
-
-from parallel_python.local.interrupts import held
 
 
 def record(shell: InteractiveShell, code: str, count: int) -> None:
@@ -59,15 +56,6 @@ def write_beside(history: HistoryManager) -> None:
             _Batch(history).writeout_cache(conn)
 
     history.writeout_cache = writeout_cache
-
-
-def store_whole(history: HistoryManager) -> None:
-    """Have no interrupt come while a cell or its result is stored.
-
-    The thread that writes to the disk takes the same locks.
-    """
-    for name in ("store_inputs", "store_output"):
-        setattr(history, name, held()(getattr(history, name)))
 
 
 class _Batch:

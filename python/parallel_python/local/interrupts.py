@@ -1,8 +1,9 @@
 """When a `KeyboardInterrupt` may be raised in the main thread, and when not.
 
-**Invariant**: the handler of SIGINT is Python's own only while user code runs; in between it is ignored, as
-in ipykernel, and where locks are taken it is `held`. The reader thread of the link sends the signal only
-while armed. In other threads than the main one there are no signals, and all of this does nothing.
+**Invariant**: SIGINT is handled only while user code runs; in between it is ignored, as in ipykernel. It is
+handled as Python does, but where a lock would be kept by it (`locks`) it comes a little later. The reader
+thread of the link sends the signal only while armed. In other threads than the main one there are no
+signals, and all of this does nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from _parallel_python import Link
+
+from .locks import keeps_locks
 
 
 @contextmanager
@@ -34,7 +37,7 @@ def begin(link: Link) -> None:
         When one has come for this request before it began.
     """
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, link.interrupt_handler(keeps_locks))
         if link.arm():
             raise KeyboardInterrupt
 
@@ -49,24 +52,3 @@ def end(link: Link) -> None:
             return
         except KeyboardInterrupt:
             continue
-
-
-@contextmanager
-def held() -> Iterator[None]:
-    """Raise an interrupt that comes within the body at its end: for code that takes locks.
-
-    Python may raise between taking a lock and the `with` that gives it back; then nobody ever has it again.
-    """
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        # Nothing is raised here, or what the user's own handler does is the user's.
-        yield
-        return
-    came: list[int] = []
-    signal.signal(signal.SIGINT, lambda signum, _: came.append(signum))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if came:
-        raise KeyboardInterrupt

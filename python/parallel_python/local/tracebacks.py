@@ -53,7 +53,9 @@ def without_ours(trace: TracebackType | None) -> TracebackType | None:
         trace = trace.tb_next
     shown: TracebackType | None = None
     for frame in reversed(frames):
-        shown = TracebackType(shown, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+        # An interrupt may come at a step that no line has.
+        line = frame.tb_frame.f_code.co_firstlineno if frame.tb_lineno is None else frame.tb_lineno
+        shown = TracebackType(shown, frame.tb_frame, frame.tb_lasti, line)
     return whole if shown is None else shown
 
 
