@@ -76,6 +76,18 @@ names["in_a_future"](); time.sleep(60)
     assert nb.ok("finished").results == ["[True]"]
 
 
+def test_an_interrupt_within_a_finalizer_comes_again(nb: Notebook) -> None:
+    code = """
+import signal, time
+class Last:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+Last(); time.sleep(60)
+"""
+    cell = nb.run(code, timeout=30)
+    assert cell.reply["content"]["ename"] == "KeyboardInterrupt" and "sleep" in cell.error, cell.error
+
+
 def test_an_error_at_a_step_without_a_line_is_shown(nb: Notebook, tmp_path: Path) -> None:
     (tmp_path / "without_lines.py").write_text("def fail():\n    raise ValueError('no line')\n")
     code = f"""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 import parallel_python as ipp
-from parallel_python.client import progress
+from parallel_python.client import bars
 from parallel_python.client.client import Client
 from twin import Twin
 
@@ -35,9 +35,9 @@ class Bar:
 
 
 @pytest.fixture(autouse=True)
-def bars(monkeypatch: pytest.MonkeyPatch) -> list[Bar]:
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Bar]:
     Bar.made = []
-    monkeypatch.setattr(progress, "make_bar", Bar)
+    monkeypatch.setattr(bars, "make_bar", Bar)
     return Bar.made
 
 
@@ -105,7 +105,7 @@ def test_a_plain_line_where_there_is_no_tqdm(
 ) -> None:
     monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "tqdm", None)
-    bar = progress.make_bar(4, "f", "tasks", widget=False)
+    bar = bars.make_bar(4, "f", "tasks", widget=False)
     bar.update(3)
     bar.close()
     assert capsys.readouterr().out == "\rf: 0/4 tasks\rf: 3/4 tasks\n"

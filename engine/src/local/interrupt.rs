@@ -3,7 +3,7 @@
 //! **Invariant**: SIGINT is sent only between [`Interrupt::arm`] and [`Interrupt::disarm`], which Python calls
 //! around user code. An interrupt for a request that Python has not begun yet is kept until it begins;
 //! one that comes after a request's user code has ended is dropped. One that comes where Python would keep a lock for
-//! ever is raised a little later, if the same code still runs.
+//! ever, or drops it, comes again a little later, if the same code still runs.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
@@ -103,7 +103,7 @@ impl Interrupt {
     }
 
     /// Interrupts what runs once more, a little later.
-    fn again(self: &Arc<Self>) {
+    pub(super) fn again(self: &Arc<Self>) {
         let (interrupt, meant) = (Arc::clone(self), self.state().turn);
         let again = move || {
             sleep(AGAIN);

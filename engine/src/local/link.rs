@@ -143,6 +143,11 @@ impl Link {
         InterruptHandler { interrupt: Arc::clone(&self.routes.interrupt), keeps_locks }
     }
 
+    /// Python has dropped the `KeyboardInterrupt` of the code that runs: it is interrupted again in a moment.
+    fn interrupt_again(&self) {
+        self.routes.interrupt.again();
+    }
+
     /// User code begins in the main thread; tells whether it has been interrupted already.
     fn arm(&self) -> bool {
         self.routes.interrupt.arm()

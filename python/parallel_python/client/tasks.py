@@ -34,13 +34,13 @@ class Tasks:
         """Submit; the parts in order."""
         self._check_open()
         parts = [part for task in tasks for part in task]
-        for part in parts:
-            self._history.append(part.msg_id)
-            self._outstanding.add(part.msg_id)
-            self._results.keep(part)
-            self._metadata.keep(part)
-            part.watchers.append(self._note_done)
         try:
+            for part in parts:
+                self._history.append(part.msg_id)
+                self._outstanding.add(part.msg_id)
+                self._results.keep(part)
+                self._metadata.keep(part)
+                part.watchers.append(self._note_done)
             self._conversation.submit(tasks, submissions)
         except BaseException:
             self._undo(parts)

@@ -3,19 +3,20 @@
 Rust sends SIGINT only while the task that was meant runs. Of that time IPython spends a little on itself,
 before and after the cell's code, where an exception would be swallowed by a callback's error message or leave
 a cell half counted. An interrupt that comes there is kept, and raised when the cell's code begins. One that
-comes within a finalizer, where Python drops every exception, comes again.
+comes within a finalizer comes again.
 """
 
 from __future__ import annotations
 
 import signal
-import sys
 
 # What `signal` wraps: to make an enum's member of each argument would take a tenth of a short cell's time.
 from _signal import signal as set_handler  # type: ignore[import-not-found]
 from typing import TYPE_CHECKING
 
 from IPython.core.events import EventManager
+
+from parallel_python import dropped
 
 if TYPE_CHECKING:
     from _parallel_python import Engine
@@ -30,8 +31,7 @@ class Interrupts:
     def __init__(self, engine: Engine) -> None:
         self.kept = False
         self.keep()
-        self._engine, self._former = engine, sys.unraisablehook
-        sys.unraisablehook = self._dropped
+        dropped.watch(engine.interrupt_again)
 
     def keep(self) -> None:
         """From here on an interrupt raises nothing."""
@@ -43,13 +43,6 @@ class Interrupts:
         set_handler(signal.SIGINT, signal.default_int_handler)
         kept, self.kept = self.kept, False
         return kept
-
-    def _dropped(self, unraisable: sys.UnraisableHookArgs) -> None:
-        if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            # Not at once: this is still within the finalizer.
-            self._engine.interrupt_again()
-        else:
-            self._former(unraisable)
 
     def _keep(self, signum: int, frame: object) -> None:
         self.kept = True

@@ -46,6 +46,8 @@ from typing import TYPE_CHECKING
 
 from _parallel_python import Link
 
+from parallel_python import dropped
+
 if TYPE_CHECKING:
     from .app import LocalApp
 
@@ -73,6 +75,7 @@ def main(options: dict[str, str]) -> None:
     _lead_a_process_group()
     global _link
     _link = Link(int(options["link"]))
+    dropped.watch(_link.interrupt_again)
     try:
         app = _prepare(_link)
     except BaseException as error:
