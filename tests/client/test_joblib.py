@@ -15,6 +15,8 @@ from notebook import wait_until_gone
 
 def test_3_50_a_script_without_engines_gets_some(tmp_path: Path) -> None:
     pytest.importorskip("joblib")
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("what one engine would do joblib does itself")
     runtime = tmp_path / "run"
     runtime.mkdir(mode=0o700)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

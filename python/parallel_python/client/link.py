@@ -96,8 +96,9 @@ class Conversation:
         gone: list[str] = []
         try:
             for batch in _batches(submissions):
-                self.link.submit(batch)
+                # First: an interrupt may come when it is on its way, and what nobody knows is not aborted.
                 gone.extend(name for name, *_ in batch)
+                self.link.submit(batch)
         except BaseException:
             for task in tasks:
                 self._tasks.pop(task.name, None)
