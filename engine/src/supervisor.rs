@@ -178,7 +178,7 @@ impl Supervisor {
                 self.ended = Some(ending);
                 let worker = pid.as_raw_nonzero().get().cast_unsigned();
                 let mut last_words = self.worker.last_words();
-                if matches!(ending, Ending::Code(code) if code != 0) {
+                if ended_by_itself(ending) {
                     last_words.extend(limits::shortage());
                 }
                 let line = self.worker.line();
@@ -240,5 +240,13 @@ impl Supervisor {
         let mut fds = [PollFd::new(&self.signals, PollFlags::IN)];
         let _ = poll(&mut fds, Some(&patience.left()));
         self.signals.read();
+    }
+}
+
+/// Whether nobody has ended it: an MPI that cannot go on exits or aborts.
+fn ended_by_itself(ending: Ending) -> bool {
+    match ending {
+        Ending::Code(code) => code != 0,
+        Ending::Signal(signal) => signal == Signal::ABORT.as_raw(),
     }
 }

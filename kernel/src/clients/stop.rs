@@ -32,7 +32,8 @@ impl Clients {
     pub(super) fn interrupt(&mut self, names: &[String], core: &mut Core<'_>) {
         let wanted = meant(names);
         self.take_back(&wanted);
-        for (task, _) in self.meant_by(&wanted) {
+        // The last one first: what stands behind one that is interrupted begins at once.
+        for (task, _) in self.meant_by(&wanted).into_iter().rev() {
             core.cluster.interrupt(task, core.now, core.out);
         }
     }
