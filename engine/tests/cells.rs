@@ -123,7 +123,7 @@ fn everything_that_is_printed_comes_in_order() {
 fn text_is_seen_during_a_long_call_that_keeps_the_gil() {
     let mut engines = Engines::start(1);
     let task =
-        engines.send("import ctypes\nprint('before')\nctypes.PyDLL(None).usleep(3_000_000)\nprint('after')");
+        engines.send("import ctypes\nprint('before')\nctypes.PyDLL(None).usleep(900_000)\nprint('after')");
     let begun = std::time::Instant::now();
     let (_, report) = engines.report(begun + harness::DEADLINE);
     let seen = begun.elapsed();
