@@ -5,6 +5,7 @@
 //! **Invariant**: it is [`SIGNAL`], which is ignored by default, and it is left alone when user code has a handler
 //! of its own for it. Nothing is sent unless somebody has interrupted.
 
+use std::io;
 use std::sync::Once;
 use std::thread::sleep;
 use std::time::Duration;
@@ -16,6 +17,9 @@ const SIGNAL: i32 = libc::SIGURG;
 /// How long after the interrupt, each time after the one before.
 const AFTER: [Duration; 3] =
     [Duration::from_millis(5), Duration::from_millis(50), Duration::from_millis(400)];
+
+/// When an interrupt comes again that could not be taken where it came: the code there is short.
+const AGAIN: Duration = Duration::from_millis(1);
 
 /// A signal was sent to `thread`, which lives as long as the process.
 pub(crate) fn follow(thread: libc::pthread_t) {
@@ -35,4 +39,16 @@ pub(crate) fn follow(thread: libc::pthread_t) {
     };
     // Without a thread to be had the first signal has to do.
     drop(threads::spawn("nudge", nudge));
+}
+
+/// Calls `interrupt` a moment later, when the code that could not be interrupted is over.
+///
+/// # Errors
+/// When there is no thread to be had: nothing will be called.
+pub(crate) fn again(interrupt: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let later = || {
+        sleep(AGAIN);
+        interrupt();
+    };
+    threads::spawn("interrupt", later).map(drop)
 }

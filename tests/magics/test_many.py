@@ -71,9 +71,11 @@ def test_pxstack_names_the_mpi_function(nb: Notebook) -> None:
 def wait_for(nb: Notebook, *texts: str) -> str:
     """Look where the engines are until they are where they will stay; return what is shown."""
     deadline = time.monotonic() + 20
-    while not all(text in (stack := nb.ok("%pxstack").results[0]) for text in texts):
+    while True:
+        stack = nb.ok("%pxstack").results[0]
+        if all(text in stack for text in texts):
+            return stack
         assert time.monotonic() < deadline, stack
-    return stack
 
 
 def test_stats_show_what_each_engine_used(nb: Notebook) -> None:

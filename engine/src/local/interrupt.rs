@@ -6,17 +6,12 @@
 //! ever, or drops it, comes again a little later, if the same code still runs.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::sleep;
-use std::time::Duration;
 
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
 use crate::group::interrupt_children;
-use crate::{ffi, nudge, threads};
-
-/// When an interrupt is tried again: locks are held for microseconds.
-const AGAIN: Duration = Duration::from_millis(1);
+use crate::{ffi, nudge};
 
 pub(super) struct Interrupt {
     main: libc::pthread_t,
@@ -34,7 +29,7 @@ pub(super) struct InterruptHandler {
 #[pymethods]
 impl InterruptHandler {
     fn __call__(&self, _signum: i32, frame: &Bound<'_, PyAny>) -> PyResult<()> {
-        if !frame.is_none() && self.keeps_locks.bind(frame.py()).call1((frame,))?.is_truthy()? {
+        if self.keeps_locks.bind(frame.py()).call1((frame,))?.is_truthy()? {
             self.interrupt.again();
             return Ok(());
         }
@@ -93,9 +88,7 @@ impl Interrupt {
     pub(super) fn deliver(&self) {
         let mut state = self.state();
         if state.armed {
-            // Under the lock, so that the signal comes before `disarm` returns.
-            ffi::signal_thread(self.main, libc::SIGINT);
-            nudge::follow(self.main);
+            self.signal(&state);
             interrupt_children();
         } else if state.open > 0 && !state.begun {
             state.early = true;
@@ -106,17 +99,21 @@ impl Interrupt {
     pub(super) fn again(self: &Arc<Self>) {
         let (interrupt, meant) = (Arc::clone(self), self.state().turn);
         let again = move || {
-            sleep(AGAIN);
             let state = interrupt.state();
             if state.armed && state.turn == meant {
-                ffi::signal_thread(interrupt.main, libc::SIGINT);
-                nudge::follow(interrupt.main);
+                interrupt.signal(&state);
             }
         };
-        if threads::spawn("interrupt", again).is_err() {
+        if nudge::again(again).is_err() {
             // Without a thread to be had it is tried at once, and as often as it takes.
             ffi::signal_thread(self.main, libc::SIGINT);
         }
+    }
+
+    /// Signals Python: under the lock, so that the signal comes before `disarm` returns.
+    fn signal(&self, _locked: &MutexGuard<'_, State>) {
+        ffi::signal_thread(self.main, libc::SIGINT);
+        nudge::follow(self.main);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

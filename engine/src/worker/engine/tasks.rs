@@ -4,8 +4,6 @@
 
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, PoisonError};
-use std::thread::sleep;
-use std::time::Duration;
 
 use fabric::message::lifeline::{FromWorker, Question};
 use fabric::message::report::Event;
@@ -18,10 +16,7 @@ use super::super::interrupted;
 use super::super::queue::Turn;
 use super::Engine;
 use crate::capture::Capture;
-use crate::{ffi, payload, threads};
-
-/// When an interrupt comes again that Python has dropped: the code that dropped it is short.
-const AGAIN: Duration = Duration::from_millis(1);
+use crate::{ffi, nudge, payload};
 
 /// What a call returned, or what it raised.
 type Outcomes<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
@@ -92,12 +87,8 @@ impl Engine {
     fn interrupt_again(&self) {
         let link = Arc::clone(&self.link);
         if let Some(task) = link.guard.running() {
-            let again = move || {
-                sleep(AGAIN);
-                link.guard.interrupt(task);
-            };
             // Without a thread to be had the person has to interrupt again.
-            drop(threads::spawn("interrupt", again));
+            drop(nudge::again(move || link.guard.interrupt(task)));
         }
     }
 
