@@ -256,6 +256,33 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
+#: What the engine's executable is started as, and what copies of the zygote are called.
+ROLES = ("local", "launcher", "zygote", "rank", "supervisor", "worker")
+
+
+def command(pid: int) -> list[str]:
+    """Return the words a process was started with."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    except OSError:
+        return []
+
+
+def roles(pid: int) -> dict[str, set[int]]:
+    """Return the processes of ours below a kernel, by role."""
+    found: dict[str, set[int]] = {role: set() for role in ROLES}
+    for process in descendants(pid):
+        words = command(process)
+        if words and ("parallel-python-engine" in words[0] or "_parallel_python" in " ".join(words)):
+            found[next(word for word in words if word in ROLES)].add(process)
+    return found
+
+
+def parent(pid: int) -> int:
+    """Return a process's parent."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def wait_until_gone(pids: set[int], timeout: float) -> set[int]:
     """Wait until processes have ended; return those that have not within ``timeout`` seconds."""
     watched = {}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from notebook import Notebook, descendants, lines, wait_until_gone
+from notebook import Notebook, command, descendants, lines, roles, wait_until_gone
 
 DEATHS = {
     "killed": ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "was killed by signal 9 (SIGKILL)"),
@@ -65,10 +65,8 @@ def test_nothing_outlives_a_killed_kernel() -> None:
         nb.send("%px import time; time.sleep(600)")
         processes = descendants(nb.pid) | {nb.pid}
         processes |= {engine_pid for pid in processes for engine_pid in descendants(pid)}
-        assert len(processes) >= 10, (
-            "kernel, local process, launcher, mpiexec, four supervisors, four workers"
-        )
-        folders = runtime_folders(processes)
+        assert len(processes) >= 16, "kernel, local, launcher, mpiexec; four ranks, supervisors, workers"
+        folders = runtime_folders(roles(nb.pid)["rank"])
         assert len(folders) == 1
         os.kill(nb.pid, signal.SIGKILL)
         assert not wait_until_gone(processes, 5), "a process outlived the kernel"
@@ -92,15 +90,9 @@ def test_the_kernel_ends_with_a_client_that_was_killed() -> None:
     assert not wait_until_gone(processes, 10), "a process outlived the client"
 
 
-def runtime_folders(processes: set[int]) -> set[Path]:
-    """Return the folders that a kernel's supervisors were told of."""
-    commands = [Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in processes]
-    configs = [
-        Path(os.fsdecode(command[command.index(b"--config") + 1]))
-        for command in commands
-        if b"rank" in command
-    ]
-    return {config.parent for config in configs}
+def runtime_folders(ranks: set[int]) -> set[Path]:
+    """Return the folders that a kernel's ranks were told of."""
+    return {Path(words[words.index("--config") + 1]).parent for words in map(command, ranks)}
 
 
 def test_without_mpi_local_cells_work_and_px_says_what_to_install(tmp_path: Path) -> None:

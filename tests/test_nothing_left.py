@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from notebook import Notebook, descendants, lines, mpiexec_of, wait_until_gone
+from notebook import Notebook, command, descendants, lines, mpiexec_of, parent, roles, wait_until_gone
 
 SHARED = Path("/dev/shm")
 
@@ -29,6 +29,7 @@ class Traces:
     local: int
     launcher: int
     mpiexec: int
+    ranks: list[int]
     supervisors: list[int]
     workers: list[int]
     processes: set[int]
@@ -50,36 +51,23 @@ class Traces:
         return [file for file in [*self.folders, *self.shared, *own] if file.exists()]
 
 
-def command(pid: int) -> list[str]:
-    """Return the words a process was started with."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-    except OSError:
-        return []
-
-
 def traces(nb: Notebook) -> Traces:
     """Look at what the kernel has started and made."""
-    found = descendants(nb.pid)
-    roles: dict[str, list[int]] = {}
-    for pid in found:
-        words = command(pid)
-        if "parallel-python-engine" in words[0] or "_parallel_python" in " ".join(words):
-            role = next((word for word in words if word in ("local", "launcher", "rank", "worker")), "")
-            roles.setdefault(role, []).append(pid)
-    (launcher,) = roles["launcher"]
-    mpiexec = next(pid for pid in found if parent(pid) == launcher)
-    runtime = {Path(words[words.index("--config") + 1]).parent for words in map(command, roles["rank"])}
-    maps = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in roles["worker"])
+    found, ours = descendants(nb.pid), roles(nb.pid)
+    (launcher,) = ours["launcher"]
+    mpiexec = next(pid for pid in found - set().union(*ours.values()) if parent(pid) == launcher)
+    runtime = {Path(words[words.index("--config") + 1]).parent for words in map(command, ours["rank"])}
+    maps = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in ours["worker"])
     shared = {Path(file) for file in re.findall(r"/dev/shm/\S+(?= *$)", maps, re.MULTILINE)}
     entry = registry() / f"kernel-{nb.pid}.json"
     return Traces(
         nb.pid,
-        roles["local"][0],
+        *ours["local"],
         launcher,
         mpiexec,
-        sorted(roles["rank"]),
-        sorted(roles["worker"]),
+        sorted(ours["rank"]),
+        sorted(ours["supervisor"]),
+        sorted(ours["worker"]),
         found | {nb.pid},
         runtime,
         shared,
@@ -91,11 +79,6 @@ def registry() -> Path:
     """Return the folder in which kernels say where other processes find their engines."""
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR", "/nowhere"))
     return runtime / "parallel-python" if runtime.is_dir() else Path.home() / ".parallel-python" / "run"
-
-
-def parent(pid: int) -> int:
-    """Return a process's parent."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 @pytest.fixture
@@ -150,9 +133,10 @@ def test_the_engines_processes_killed_and_the_kernel_goes_on(
     assert nb.ok("%px print(1)", timeout=60).stdout == lines("1", range(3))
 
 
-def test_supervisor_killed(nb: Notebook) -> None:
+@pytest.mark.parametrize("role", ["ranks", "supervisors"])
+def test_a_rank_or_its_supervisor_killed(nb: Notebook, role: str) -> None:
     before = traces(nb)
-    os.kill(before.supervisors[1], signal.SIGKILL)
+    os.kill(getattr(before, role)[1], signal.SIGKILL)
     cell = nb.fails("%px 1", timeout=30)
     assert "%engines" in cell.error, cell.error
     nb.ok("%engines restart", timeout=60)
@@ -163,7 +147,7 @@ def test_supervisor_killed(nb: Notebook) -> None:
 
 def test_all_of_a_set_killed_at_once(nb: Notebook) -> None:
     before = traces(nb)
-    for pid in [before.launcher, before.mpiexec, *before.supervisors, *before.workers]:
+    for pid in [before.launcher, before.mpiexec, *before.ranks, *before.supervisors, *before.workers]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     before.processes -= {before.kernel, before.local}

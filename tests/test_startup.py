@@ -18,7 +18,7 @@ import pytest
 from jupyter_client.manager import KernelManager
 
 from headless import assert_nothing_runs, environment_in
-from notebook import KERNEL, Notebook, descendants, lines, mpiexec_of, wait_until_gone
+from notebook import KERNEL, Notebook, descendants, lines, mpiexec_of, roles, wait_until_gone
 
 NOBODY = 65534
 
@@ -109,23 +109,13 @@ def wait_for_file(folder: Path, start: str, timeout: float) -> None:
     raise AssertionError(f"no file {start}* came into {folder}")
 
 
-def workers(pid: int) -> set[int]:
-    """Return the processes below a kernel that embed the engines' Python."""
-    found = set()
-    for process in descendants(pid):
-        with suppress(OSError):
-            words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
-            found |= {process} if words[1:2] == [b"worker"] else set()
-    return found
-
-
 def test_ranks_killed_while_mpi_starts_leave_no_shared_memory() -> None:
     """Nobody could note yet what MPICH has made by then."""
     before = orphans()
     with Notebook(engines=4, arguments=["--mpiexec", str(mpiexec_of("mpich"))]) as nb:
         request = nb.send("%px 1")
         wait_for_file(Path("/dev/shm"), "mpich_shm_", 60)
-        for process in workers(nb.pid):
+        for process in roles(nb.pid)["worker"]:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         assert "killed by signal 9" in nb.collect(request, timeout=60).error

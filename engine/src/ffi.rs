@@ -47,6 +47,64 @@ pub(crate) fn raise_soon(_py: pyo3::Python<'_>) {
     unsafe { pyo3::ffi::Py_AddPendingCall(Some(raise), std::ptr::null_mut()) };
 }
 
+/// Forks as Python's `os.fork` does, whose handlers run. Returns the child; in the child None, where
+/// [`after_fork_in_child`] is to be called unless Python is to run no more.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn fork_python(_py: pyo3::Python<'_>) -> std::io::Result<Option<rustix::process::Pid>> {
+    // SAFETY: the GIL is held, as these calls require, by the thread that forks.
+    unsafe { pyo3::ffi::PyOS_BeforeFork() };
+    let forked = fork();
+    if !matches!(forked, Ok(None)) {
+        // SAFETY: as above.
+        unsafe { pyo3::ffi::PyOS_AfterFork_Parent() };
+    }
+    forked
+}
+
+/// Makes Python usable in a child, or the child of a child, of [`fork_python`].
+pub(crate) fn after_fork_in_child(_py: pyo3::Python<'_>) {
+    // SAFETY: the GIL was held by the thread that forked, which is this process's only one.
+    unsafe { pyo3::ffi::PyOS_AfterFork_Child() };
+}
+
+/// Forks: the child's process id, and None in the child. Only for a process of one thread, as no lock is held then.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn fork() -> std::io::Result<Option<rustix::process::Pid>> {
+    // SAFETY: there is no other thread that could hold a lock, so the child may do what its parent might.
+    match unsafe { libc::fork() } {
+        -1 => Err(std::io::Error::last_os_error()),
+        child => Ok(rustix::process::Pid::from_raw(child)),
+    }
+}
+
+/// Replaces one of the words that this process was started with, as `ps` shows them, by one of the same length.
+/// Whether it was found.
+pub(crate) fn replace_argument(old: &[u8], new: &[u8]) -> bool {
+    /// The field of `/proc/self/stat` with the address of the words (`arg_start`, proc(5)), counted after the name.
+    const ADDRESS: usize = 48 - 3;
+    let read = || {
+        let words = std::fs::read("/proc/self/cmdline").ok()?;
+        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+        let address: usize = stat.rsplit_once(") ")?.1.split(' ').nth(ADDRESS)?.parse().ok()?;
+        let begins = words.split(|byte| *byte == 0).scan(0, |next, word| {
+            let begin = *next;
+            *next += word.len() + 1;
+            Some((begin, word))
+        });
+        let (begin, _) = begins.into_iter().find(|(_, word)| *word == old)?;
+        (address != 0 && old.len() == new.len()).then_some(address + begin)
+    };
+    let Some(place) = read() else { return false };
+    // SAFETY: the system keeps a process's words in writable memory of its stack, at the address it gives, and has
+    // just shown a word of this length there.
+    unsafe { std::ptr::copy_nonoverlapping(new.as_ptr(), place as *mut u8, new.len()) };
+    true
+}
+
 /// Signals that a thread raises by its own fault: blocking them would hide the fault from faulthandler.
 const FAULTS: [c_int; 6] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT, libc::SIGTRAP];
@@ -167,6 +225,18 @@ pub(crate) fn close_descriptor(number: c_int) {
 pub(crate) fn replace_descriptor(source: c_int, target: c_int) {
     // SAFETY: only numbers are passed; whoever owns `target` finds another file there, which is the purpose.
     unsafe { libc::dup3(source, target, libc::O_CLOEXEC) };
+}
+
+/// Puts a copy of descriptor `source` in the place of `target`, for programs that are started from here too.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn inherit_descriptor(source: c_int, target: c_int) -> std::io::Result<()> {
+    // SAFETY: only numbers are passed; nobody in this process owns `target`.
+    if unsafe { libc::dup2(source, target) } < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Whether a handler for the signal is installed.

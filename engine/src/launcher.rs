@@ -1,4 +1,5 @@
-//! The launcher: starts `mpiexec` in a session of its own, says how it ended, and leaves nothing behind.
+//! The launcher: starts `mpiexec` in a session of its own, and the zygote beside it; says how it ended, and leaves
+//! nothing behind.
 //!
 //! ```text
 //!  Start ─► runs ─┬─ it exits ──► the rest is asked to end (SIGTERM), then killed ─► files removed ─► Exited
@@ -31,6 +32,7 @@ use crate::patience::Patience;
 use crate::sys::{self, Signals};
 
 mod output;
+mod zygote;
 
 use output::Output;
 
@@ -145,8 +147,10 @@ impl Launcher {
         }
         loop {
             match self.frames.next() {
-                Ok(Some(ToLauncher::Start { command, set, directory })) => {
-                    self.start(&command, &set, &directory)
+                Ok(Some(ToLauncher::Start { command, set, directory, zygote })) => {
+                    // Without it each rank loads Python, which takes longer and is all that differs.
+                    let _ = zygote.map(|zygote| zygote::start(&zygote, &set, &directory));
+                    self.start(&command, &set, &directory);
                 }
                 Ok(Some(ToLauncher::Remove(paths))) if matches!(self.stage, Stage::Over) => remove(&paths),
                 Ok(Some(ToLauncher::Remove(paths))) => self.remove.extend(paths),

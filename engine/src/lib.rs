@@ -28,6 +28,7 @@ mod sources;
 mod threads;
 mod undisturbed;
 mod worker;
+mod zygote;
 
 /// The extension module that Python sees.
 #[pymodule]
@@ -36,6 +37,7 @@ fn _parallel_python(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("SOURCES", env!("PARALLEL_PYTHON_SOURCES"))?;
     sources::register(module)?;
     worker::register(module)?;
+    zygote::register(module)?;
     client::register(module)?;
     local::register(module)
 }

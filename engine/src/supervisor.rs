@@ -1,19 +1,20 @@
-//! One rank's supervisor: the process that `mpiexec` knows as the rank. It starts the worker that embeds Python,
-//! says exactly how it ended, and stays, because an MPI launcher that loses a rank kills all the others.
+//! One rank's supervisor: the parent of the worker that embeds Python. It says exactly how the worker ended, and
+//! stays, because an MPI launcher that loses a rank kills all the others.
 //!
-//! **Invariants**: one thread, no Python, no MPI. The end of file on its lifeline, `End` and SIGTERM all end the
-//! worker and whatever is left below; only a worker that has quit in good order ends its supervisor. If the
-//! supervisor itself is killed, the system kills the worker.
+//! It is the rank itself, which starts the worker, or was forked with the worker by the zygote (`zygote.rs`); then
+//! the rank waits for it (`rank.rs`).
+//!
+//! **Invariants**: one thread, no Python, no MPI. The end of file on its lifeline, `End`, SIGTERM and the rank's end
+//! all end the worker and whatever is left below; only a worker that has quit in good order ends its supervisor. If
+//! the supervisor itself is killed, the system kills the worker.
 //!
 //! **Boundary**: it takes no part in what the worker does and reads nothing that it writes until it has ended.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::Read as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -22,22 +23,15 @@ use fabric::config::RankConfig;
 use fabric::frame::{self, Frames};
 use fabric::message::BUILD;
 use fabric::message::lifeline::{Ending, FromSupervisor, Hello, Role, ToSupervisor};
+use fabric::message::zygote::FromZygote;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::descendants;
-use crate::farewell::FAREWELL;
 use crate::limits;
 use crate::patience::Patience;
+use crate::remains::Remains;
 use crate::sys::{self, Signals};
-use crate::tail::Tail;
-
-/// The most of a worker's last words that is reported, in bytes.
-const LAST_WORDS: usize = 4096;
-
-/// How much of them faulthandler may have: its first lines matter, and with many threads it writes many.
-const FAULT_WORDS: usize = 3072;
 
 /// How long what a worker left behind may take to end.
 const LEFT_OVER: Duration = Duration::from_millis(300);
@@ -45,143 +39,109 @@ const LEFT_OVER: Duration = Duration::from_millis(300);
 /// How long a killed process may hang in the system (a dead file server) before it is left behind.
 const UNKILLABLE: Duration = Duration::from_secs(5);
 
-/// Runs until the kernel lets go or the worker has quit.
-pub(crate) fn run(config: &Path) -> anyhow::Result<()> {
-    let set = crate::read_config(config)?;
-    let signals = Signals::take(&[Signal::CHILD, Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT])
-        .context("cannot take signals")?;
-    descendants::inherit_orphans().context("cannot become a subreaper")?;
-    let mut lifeline = UnixStream::connect(&set.socket)
-        .with_context(|| format!("no kernel listens on `{}`", set.socket.display()))?;
-    let worker = Worker::start(config, &set)?;
-    let role = Role::Supervisor { worker: worker.pid.as_raw_nonzero().get().cast_unsigned() };
-    let hello = Hello { build: BUILD.to_owned(), pid: std::process::id(), role };
-    // A kernel that has gone is noticed below, as the end of file.
-    let _ = frame::write(&mut lifeline, &hello);
-    Supervisor { lifeline, frames: Frames::default(), signals, worker, ended: None }.watch();
+/// Starts a worker, then runs until the kernel lets go or the worker has quit.
+pub(crate) fn start(config: &Path, set: &RankConfig, remains: Remains, words: File) -> anyhow::Result<()> {
+    let (signals, lifeline) = prepare(set)?;
+    let worker = spawn(config, &remains, words)?;
+    Supervisor::new(signals, lifeline, worker, remains).watch();
     Ok(())
 }
 
-/// The worker's process and what it leaves.
-struct Worker {
-    pid: Pid,
-    log: PathBuf,
-    /// An anonymous file: first the line of the cell that runs (`place`), then what faulthandler writes, or the
-    /// farewell.
-    faults: OwnedFd,
+/// Looks after a worker that is this process's child already, in the same way. `rank` waits for it.
+pub(crate) fn adopt(
+    set: &RankConfig,
+    worker: Pid,
+    remains: Remains,
+    mut rank: UnixStream,
+) -> anyhow::Result<()> {
+    let (signals, lifeline) = prepare(set)?;
+    let mut supervisor = Supervisor::new(signals, lifeline, worker, remains);
+    supervisor.rank = Some(rank.try_clone().context("cannot copy a descriptor")?);
+    supervisor.watch();
+    // A rank that has gone has nothing to wait for.
+    let _ = frame::write(&mut rank, &FromZygote::Over);
+    Ok(())
 }
 
-impl Worker {
-    fn start(config: &Path, set: &RankConfig) -> anyhow::Result<Worker> {
-        let executable = std::env::current_exe().context("cannot find out where this executable is")?;
-        let log = set.runtime.join(format!("engine-{}.log", name()));
-        let words = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&log)
-            .with_context(|| format!("cannot write the log `{}`", log.display()))?;
-        let faults = memfd_create("faults", MemfdFlags::CLOEXEC).context("cannot make an anonymous file")?;
-        // The worker writes on from here.
-        rustix::io::write(&faults, &0_u32.to_ne_bytes()).context("cannot write an anonymous file")?;
-        let mut command = Command::new(executable);
-        command.arg("worker").arg("--config").arg(config);
-        let passed = sys::pass(&mut command, &faults);
-        command.arg("--faults").arg(passed.to_string());
-        command.stdin(Stdio::null()).stdout(words.try_clone()?).stderr(words);
-        // A group of its own: what user code sends to its group must not reach the launcher.
-        command.process_group(0);
-        let child = sys::spawn_tied(&mut command, Signal::KILL).context("cannot start the worker")?;
-        let pid = sys::pid_of(&child).context("the worker has no process id")?;
-        Ok(Worker { pid, log, faults })
-    }
-
-    /// What it wrote outside cells, and what faulthandler wrote when it crashed.
-    fn last_words(&self) -> String {
-        let fault = self.faults().unwrap_or_default();
-        let fault = String::from_utf8_lossy(&fault[..fault.len().min(FAULT_WORDS)]).into_owned();
-        let mut tail = Tail::new(LAST_WORDS - fault.len().min(LAST_WORDS));
-        tail.extend(&self.log_tail().unwrap_or_default());
-        tail.text() + &fault
-    }
-
-    /// The line of the cell that ran; 0 when none did.
-    fn line(&self) -> u32 {
-        let mut line = [0; size_of::<u32>()];
-        match rustix::io::pread(&self.faults, &mut line, 0) {
-            Ok(count) if count == line.len() => u32::from_ne_bytes(line),
-            _ => 0,
-        }
-    }
-
-    fn faults(&self) -> std::io::Result<Vec<u8>> {
-        let mut file = File::from(self.faults.try_clone()?);
-        file.seek(SeekFrom::Start(size_of::<u32>() as u64))?;
-        let mut bytes = Vec::new();
-        file.take(LAST_WORDS as u64).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn log_tail(&self) -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(&self.log)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(LAST_WORDS as u64)))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn has_quit(&self, ending: Ending) -> bool {
-        ending == Ending::Code(0) && self.faults().is_ok_and(|words| words.ends_with(FAREWELL))
-    }
+fn prepare(set: &RankConfig) -> anyhow::Result<(Signals, UnixStream)> {
+    let signals = Signals::take(&[Signal::CHILD, Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT])
+        .context("cannot take signals")?;
+    descendants::inherit_orphans().context("cannot become a subreaper")?;
+    let lifeline = UnixStream::connect(&set.socket)
+        .with_context(|| format!("no kernel listens on `{}`", set.socket.display()))?;
+    Ok((signals, lifeline))
 }
 
-/// A rank's name for its log, which is needed before MPI is there to ask.
-fn name() -> String {
-    let rank = ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"]
-        .into_iter()
-        .find_map(|variable| std::env::var(variable).ok()?.parse::<u32>().ok());
-    rank.map_or_else(|| format!("pid-{}", std::process::id()), |rank| rank.to_string())
+fn spawn(config: &Path, remains: &Remains, words: File) -> anyhow::Result<Pid> {
+    let executable = std::env::current_exe().context("cannot find out where this executable is")?;
+    let mut command = Command::new(executable);
+    command.arg("worker").arg("--config").arg(config);
+    let passed = sys::pass(&mut command, &remains.faults);
+    command.arg("--faults").arg(passed.to_string());
+    command.stdin(Stdio::null()).stdout(words.try_clone()?).stderr(words);
+    // A group of its own: what user code sends to its group must not reach the launcher.
+    command.process_group(0);
+    let child = sys::spawn_tied(&mut command, Signal::KILL).context("cannot start the worker")?;
+    sys::pid_of(&child).context("the worker has no process id")
 }
 
 struct Supervisor {
     lifeline: UnixStream,
     frames: Frames,
     signals: Signals,
-    worker: Worker,
+    worker: Pid,
+    remains: Remains,
+    /// The process that `mpiexec` knows as the rank, where that is another one.
+    rank: Option<UnixStream>,
     ended: Option<Ending>,
 }
 
 impl Supervisor {
+    fn new(signals: Signals, mut lifeline: UnixStream, worker: Pid, remains: Remains) -> Supervisor {
+        let role = Role::Supervisor { worker: worker.as_raw_nonzero().get().cast_unsigned() };
+        let hello = Hello { build: BUILD.to_owned(), pid: std::process::id(), role };
+        // A kernel that has gone is noticed as the end of file.
+        let _ = frame::write(&mut lifeline, &hello);
+        Supervisor { lifeline, frames: Frames::default(), signals, worker, remains, rank: None, ended: None }
+    }
+
     fn watch(mut self) {
         loop {
-            let mut fds =
-                [PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.lifeline, PollFlags::IN)];
-            let _ = poll(&mut fds, None);
-            let (signalled, spoken) = (!fds[0].revents().is_empty(), !fds[1].revents().is_empty());
-            let told = signalled && self.signals.read().contains(&Signal::TERM.as_raw());
+            // An adopted worker may have ended before the first signal could be taken.
             self.reap();
-            if self.ended.is_some_and(|ending| self.worker.has_quit(ending)) {
+            if self.ended.is_some_and(|ending| self.remains.has_quit(ending)) {
                 return self.end();
             }
-            if told || (spoken && self.is_let_go()) {
+            if self.wait() {
                 return self.end();
             }
         }
+    }
+
+    /// Waits for something to happen: whether that is the end.
+    fn wait(&mut self) -> bool {
+        let mut fds =
+            vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.lifeline, PollFlags::IN)];
+        // It says nothing, so what can be read is its end.
+        fds.extend(self.rank.iter().map(|rank| PollFd::new(rank, PollFlags::IN)));
+        let _ = poll(&mut fds, None);
+        let happened: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        let told = happened[0] && self.signals.read().contains(&Signal::TERM.as_raw());
+        told || happened.get(2) == Some(&true) || (happened[1] && self.is_let_go())
     }
 
     /// Takes note of children that have ended and reports the worker.
     fn reap(&mut self) -> bool {
         let reaped = descendants::reap();
         for (pid, ending) in reaped.ended {
-            if pid == self.worker.pid && self.ended.is_none() {
+            if pid == self.worker && self.ended.is_none() {
                 self.ended = Some(ending);
                 let worker = pid.as_raw_nonzero().get().cast_unsigned();
-                let mut last_words = self.worker.last_words();
+                let mut last_words = self.remains.last_words();
                 if ended_by_itself(ending) {
                     last_words.extend(limits::shortage());
                 }
-                let line = self.worker.line();
+                let line = self.remains.line();
                 let report = FromSupervisor::Exited { worker, ending, last_words, line };
                 // A kernel that has gone is noticed as the end of file.
                 let _ = frame::write(&mut self.lifeline, &report);
@@ -213,7 +173,7 @@ impl Supervisor {
     fn signal_worker(&self, signal: i32) {
         // Not waited for yet, so the id is still the worker's.
         if self.ended.is_none() {
-            sys::signal_process(self.worker.pid, signal);
+            sys::signal_process(self.worker, signal);
         }
     }
 
@@ -222,7 +182,7 @@ impl Supervisor {
     fn end(mut self) {
         if self.ended.is_none() {
             // Not waited for yet, so the id is still the worker's.
-            let _ = kill_process(self.worker.pid, Signal::KILL);
+            let _ = kill_process(self.worker, Signal::KILL);
         }
         descendants::signal_all(Signal::TERM);
         let patience = Patience::of(LEFT_OVER);

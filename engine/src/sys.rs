@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char, c_int};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command};
@@ -19,6 +19,29 @@ pub(crate) fn take_standard_input() -> io::Result<OwnedFd> {
     let link = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
     Ok(link)
+}
+
+/// What the next program in this process would inherit.
+pub(crate) fn inheritable() -> Vec<BorrowedFd<'static>> {
+    let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
+    // SAFETY: only looked at; those that are closed by the time are refused.
+    let open = numbers.map(|number| unsafe { BorrowedFd::borrow_raw(number) });
+    open.filter(|fd| rustix::io::fcntl_getfd(fd).is_ok_and(|flags| !flags.contains(FdFlags::CLOEXEC)))
+        .collect()
+}
+
+/// Takes over a descriptor that this process was started with; programs that it starts do not inherit it.
+///
+/// # Errors
+/// When no such descriptor is open.
+pub(crate) fn adopt_descriptor(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: a system call on a descriptor number; a wrong number is an error, not undefined.
+    if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is open, and whoever named it has handed it over: nothing else here uses it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Lets the next program in this process inherit a descriptor: its number.

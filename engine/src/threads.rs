@@ -12,16 +12,13 @@ use crate::ffi;
 ///
 /// # Errors
 /// When the system has no thread left.
-pub(crate) fn spawn<F>(name: &str, body: F) -> io::Result<JoinHandle<()>>
+pub(crate) fn spawn<F, R>(name: &str, body: F) -> io::Result<JoinHandle<R>>
 where
-    F: FnOnce() + Send + 'static,
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
 {
-    let body = || {
-        // A process that has lost one of these threads looks alive and is deaf or dumb.
-        if catch_unwind(AssertUnwindSafe(body)).is_err() {
-            std::process::abort();
-        }
-    };
+    // A process that has lost one of these threads looks alive and is deaf or dumb.
+    let body = || catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| std::process::abort());
     // The mask is inherited, so there is no moment at which the new thread could take a signal.
     ffi::with_signals_blocked(|| Builder::new().name(name.to_owned()).spawn(body))
 }

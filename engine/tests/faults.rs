@@ -265,7 +265,7 @@ fn a_python_without_ipython_says_what_to_install() {
 fn the_launcher_says_why_it_could_not_start() {
     let mut engines = Engines::start(1);
     let words = vec!["/nonexistent/mpiexec".to_owned()];
-    let start = ToLauncher::Start { command: words, set: vec![], directory: "/".into() };
+    let start = ToLauncher::Start { command: words, set: vec![], directory: "/".into(), zygote: None };
     frame::write(engines.link.as_mut().unwrap(), &start).unwrap();
     let reason = engines.wait_for(|heard| match heard {
         Heard::Launcher(FromLauncher::Failed { reason }) => Some(reason.clone()),

@@ -12,6 +12,8 @@ pub struct RankConfig {
     pub socket: PathBuf,
     /// The owner-only folder that holds the socket, the doorbells and the logs.
     pub runtime: PathBuf,
+    /// Where the zygote listens, which forks engines ([`crate::message::zygote`]); `None`: every rank loads Python.
+    pub zygote: Option<PathBuf>,
     /// How many ranks the world must have.
     pub size: u32,
     /// The Python to be.

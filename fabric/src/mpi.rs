@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use std::collections::BTreeSet;
+use std::error::Error as _;
 use std::ffi::CStr;
 use std::mem::ManuallyDrop;
 use std::path::Path;
@@ -34,6 +35,15 @@ pub struct Mpi {
 // of the comm thread's link see to the latter, and no method that takes `&self` calls the plugin.
 unsafe impl Send for Mpi {}
 
+/// Opens `plugin`, after `libmpi` if one is given: 40 ms in which nothing is initialised, so that a process which
+/// has done this may be forked.
+///
+/// # Errors
+/// [`FabricError::Open`].
+pub fn load(plugin: &Path, libmpi: Option<&Path>) -> Result<(), FabricError> {
+    libraries(plugin, libmpi).map(drop)
+}
+
 impl Mpi {
     /// Opens `plugin`, after `libmpi` if one is given, and initialises MPI. Collective over all
     /// ranks; on the thread that will finalise. `board` is the file through which the ranks of this host know
@@ -48,12 +58,7 @@ impl Mpi {
         board: Option<&Path>,
         signals: Option<Signals>,
     ) -> Result<Mpi, FabricError> {
-        // Opened first, by its path, so that the plugin's need of a libmpi is met by this one. It
-        // stays local: opening the plugin globally promotes the plugin, then what it needs.
-        if let Some(libmpi) = libmpi {
-            open(libmpi, RTLD_NOW | RTLD_LOCAL)?;
-        }
-        let library = open(plugin, RTLD_NOW | RTLD_GLOBAL)?;
+        let library = libraries(plugin, libmpi)?;
         let table = table(plugin, &library)?;
         let board = board.map(board::open).transpose().map_err(FabricError::io("cannot map the board"))?;
         let (board, board_length) = board.unwrap_or((ptr::null_mut(), 0));
@@ -166,19 +171,32 @@ impl Fabric for Mpi {
     }
 }
 
+/// The plugin, opened.
+fn libraries(plugin: &Path, libmpi: Option<&Path>) -> Result<ManuallyDrop<Library>, FabricError> {
+    // Opened first, by its path, so that the plugin's need of a libmpi is met by this one. It
+    // stays local: opening the plugin globally promotes the plugin, then what it needs.
+    if let Some(libmpi) = libmpi {
+        open(libmpi, RTLD_NOW | RTLD_LOCAL)?;
+    }
+    open(plugin, RTLD_NOW | RTLD_GLOBAL)
+}
+
 /// Opens a library for as long as the process lives: MPI cannot be unloaded.
 fn open(path: &Path, flags: i32) -> Result<ManuallyDrop<Library>, FabricError> {
     // SAFETY: runs the library's initialisers, which is what the configuration names it for.
     let library = unsafe { Library::open(Some(path), flags) };
-    library
-        .map(ManuallyDrop::new)
-        .map_err(|error| FabricError::Open { path: path.to_path_buf(), reason: error.to_string() })
+    library.map(ManuallyDrop::new).map_err(|error| unusable(path, &error))
+}
+
+/// What the linker said is the error's source; the error itself says only which call failed.
+fn unusable(path: &Path, error: &libloading::Error) -> FabricError {
+    let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    FabricError::Open { path: path.to_path_buf(), reason }
 }
 
 fn table(path: &Path, library: &Library) -> Result<&'static Plugin, FabricError> {
     // SAFETY: the symbol's type is that of `abi`, by which alone the plugin exports it.
-    let entry = unsafe { library.get::<Entry>(SYMBOL) }
-        .map_err(|error| FabricError::Open { path: path.to_path_buf(), reason: error.to_string() })?;
+    let entry = unsafe { library.get::<Entry>(SYMBOL) }.map_err(|error| unusable(path, &error))?;
     // SAFETY: the plugin returns a table that lives as long as the process, or nothing. Its version
     // is its first member in every version of the interface.
     let found = unsafe { entry().cast::<u32>().as_ref() }.copied().unwrap_or_default();
@@ -195,5 +213,22 @@ fn done(status: i32, words: &Words) -> Result<bool, FabricError> {
         DONE => Ok(true),
         NOTHING => Ok(false),
         _failed => Err(FabricError::Mpi { reason: words.get() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_that_cannot_be_opened_is_named_with_what_the_linker_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = folder.path().join("text.so");
+        std::fs::write(&text, "not a library, though long enough to be looked at by the linker\n".repeat(9))
+            .unwrap();
+        for (path, said) in [(Path::new("/nowhere/mpi.so"), "No such file"), (&text, "invalid ELF header")] {
+            let error = load(path, None).unwrap_err().to_string();
+            assert!(error.contains(said) && error.contains(&*path.to_string_lossy()), "{error}");
+        }
     }
 }

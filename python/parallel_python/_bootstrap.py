@@ -89,5 +89,9 @@ def main() -> None:
     install()
     import_module("parallel_python._aliases").install()
     options = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}
-    roles = {"local": "parallel_python.local", "worker": "parallel_python.engine"}
+    roles = {
+        "local": "parallel_python.local",
+        "worker": "parallel_python.engine",
+        "zygote": "parallel_python.engine.zygote",
+    }
     import_module(roles[role]).main(options)

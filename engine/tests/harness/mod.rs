@@ -170,6 +170,7 @@ impl Engines {
         let mut config = RankConfig {
             socket,
             runtime: runtime.path().to_path_buf(),
+            zygote: None,
             size,
             carries: false,
             libpython: if door == Door::Embedded { libpython(&python) } else { None },
@@ -201,7 +202,8 @@ impl Engines {
         command.push(file.display().to_string());
         let set = ["OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"];
         let set = set.map(|name| (name.to_owned(), "1".to_owned())).to_vec();
-        frame::write(&mut link, &ToLauncher::Start { command, set, directory: "/tmp".into() }).unwrap();
+        let start = ToLauncher::Start { command, set, directory: "/tmp".into(), zygote: None };
+        frame::write(&mut link, &start).unwrap();
         let reader = link.try_clone().unwrap();
         std::thread::spawn(move || read(reader, 0, &sender, Heard::Launcher));
         Engines {

@@ -21,6 +21,8 @@ pub enum ToLauncher {
         set: Vec<(String, String)>,
         /// Where to run it.
         directory: PathBuf,
+        /// What to start beside it.
+        zygote: Option<Zygote>,
     },
     /// Files, and folders with all in them and what is noted there ([`crate::leftovers`]), to remove once every
     /// process has ended. Adds to what was named before; what does not exist is passed over.
@@ -33,6 +35,17 @@ pub enum ToLauncher {
         /// In milliseconds.
         grace: u32,
     },
+}
+
+/// The process that forks engines ([`super::zygote`]).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Zygote {
+    /// The program and its arguments; its standard input is the socket that listens.
+    pub command: Vec<String>,
+    /// Where it listens.
+    pub socket: PathBuf,
+    /// The file for what it writes.
+    pub log: PathBuf,
 }
 
 /// Launcher → kernel.

@@ -6,6 +6,7 @@
 //! | [`report`] | engines → kernel | MPI, then the gateway socket (in rescue mode the lifeline) |
 //! | [`lifeline`] | kernel ↔ each rank's supervisor and worker | Unix socket |
 //! | [`launcher`] | kernel ↔ the process that starts `mpiexec` | its standard input, a socket pair |
+//! | [`zygote`] | a rank → the process that forks engines | Unix socket |
 //! | [`local`] | kernel ↔ the notebook's own Python | its standard input, a socket pair |
 //! | [`client`] | kernel ↔ users of the client API | the local process's link, or a Unix socket |
 //!
@@ -21,6 +22,7 @@ pub mod local;
 pub mod payload;
 pub mod report;
 pub mod task;
+pub mod zygote;
 
 /// A rank of the engines' `MPI_COMM_WORLD`, which is also the engine's id.
 pub type Rank = u32;

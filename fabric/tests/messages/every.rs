@@ -41,6 +41,7 @@ messages! {
     client EngineInfo;
     launcher ToLauncher;
     launcher FromLauncher;
+    launcher Zygote;
     lifeline Hello;
     lifeline Role;
     lifeline WorkerHello;
@@ -74,6 +75,8 @@ messages! {
     task FromGateway;
     task Piece;
     task Packet;
+    zygote Order;
+    zygote FromZygote;
 }
 
 /// These bytes decode or do not; what decodes is a message like any other.

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use fabric::config::RankConfig;
 use fabric::leftovers;
-use fabric::message::launcher::{FromLauncher, ToLauncher};
+use fabric::message::launcher::{FromLauncher, ToLauncher, Zygote};
 use tempfile::TempDir;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc::Sender;
@@ -47,7 +47,7 @@ pub(super) async fn launch(
     settings: &Settings,
     inputs: &Sender<Input>,
 ) -> anyhow::Result<()> {
-    let (size, patience) = (size.unwrap_or(settings.size), patience()?);
+    let (size, patience, zygote) = (size.unwrap_or(settings.size), patience()?, is_zygote_wanted()?);
     let mpi = Mpi::find(settings.mpiexec.as_deref(), &settings.python.executable)
         .await
         .map_err(|reason| anyhow::anyhow!("{reason}, then {}", settings.again))?;
@@ -66,9 +66,11 @@ pub(super) async fn launch(
     let mut environment = mpi.environment();
     environment.extend(library_path(&mpi, &runtime)?);
     environment.extend(mpi.keep_files_in(&runtime, shared.as_ref().map(TempDir::path)));
+    let zygote = zygote.then(|| runtime.join("zygote.sock"));
     let contents = RankConfig {
         socket,
         runtime: runtime.clone(),
+        zygote: zygote.clone(),
         size,
         python: settings.python.executable.clone(),
         libpython: settings.python.libpython.clone(),
@@ -80,13 +82,19 @@ pub(super) async fn launch(
     };
     folders::write_private(&config, &serde_json::to_vec_pretty(&contents)?)?;
     let engine = child::beside("parallel-python-engine")?;
-    let program =
-        [engine.to_string_lossy().as_ref(), "rank", "--config", &config.to_string_lossy()].map(str::to_owned);
+    let role = |role: &str| {
+        [engine.to_string_lossy().as_ref(), role, "--config", &config.to_string_lossy()].map(str::to_owned)
+    };
     let (process, launcher, reader) = child::spawn(&engine, &["launcher"], None)?;
     launcher.send(&ToLauncher::Start {
-        command: mpi.launch(size, &program),
+        command: mpi.launch(size, &role("rank")),
         set: environment,
         directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+        zygote: zygote.map(|socket| Zygote {
+            command: role("zygote").to_vec(),
+            socket,
+            log: runtime.join("zygote.log"),
+        }),
     });
     launcher.send(&ToLauncher::Remove(vec![folder.keep()]));
     // It is noted in the other.
@@ -108,6 +116,16 @@ fn patience() -> anyhow::Result<Duration> {
     let seconds = text.trim().parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
     let seconds = seconds.with_context(|| format!("{NAME} is `{text}`: it is a number of seconds"))?;
     Ok(Duration::from_secs(seconds))
+}
+
+/// Whether engines may be copies of one Python.
+fn is_zygote_wanted() -> anyhow::Result<bool> {
+    const NAME: &str = "PARALLEL_PYTHON_ZYGOTE";
+    match std::env::var(NAME).as_deref() {
+        Err(_) | Ok("on") => Ok(true),
+        Ok("off") => Ok(false),
+        Ok(other) => bail!("{NAME} is `{other}`: it is `on` or `off`"),
+    }
 }
 
 /// Where a library has another name than those who need it look for: a folder in which it has that name,

@@ -8,6 +8,7 @@
 ========================  ======================================================================
 file                      what it is
 ========================  ======================================================================
+``zygote``                loads what engines need, once for all of them
 ``environment``           what user code sees of the environment: the user's own, not the launch's
 ``runner``                one task after the other, from its source to its outcome
 ``operations``            pickled calls of the client API

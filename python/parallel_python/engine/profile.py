@@ -26,25 +26,36 @@ def find() -> Path | None:
     return folder if folder.is_dir() else None
 
 
+def is_configured(folder: Path | None) -> bool:
+    """Tell whether the profile has configuration, which is code of the user's."""
+    return bool(_configurations(folder))
+
+
 def configuration(folder: Path | None) -> Config:
     """Read the profile's configuration, and set what an engine cannot do without."""
     config = Config()
-    for name in ("ipython_config", "ipython_kernel_config", "ipengine_config"):
-        if folder is not None and (folder / f"{name}.py").is_file():
-            config.merge(_read(folder, name))
+    for file in _configurations(folder):
+        config.merge(_read(file))
     # Every engine writing the same database would only slow all of them down.
     config.HistoryManager.enabled = False
     config.HistoryManager.hist_file = ":memory:"
     return config
 
 
-def _read(folder: Path, name: str) -> Config:
+def _configurations(folder: Path | None) -> list[Path]:
+    if folder is None:
+        return []
+    files = [folder / f"{name}.py" for name in ("ipython_config", "ipython_kernel_config", "ipengine_config")]
+    return [file for file in files if file.is_file()]
+
+
+def _read(file: Path) -> Config:
     from traitlets.config.loader import PyFileConfigLoader
 
     try:
-        return PyFileConfigLoader(f"{name}.py", str(folder)).load_config()
+        return PyFileConfigLoader(file.name, str(file.parent)).load_config()
     except Exception as error:
-        print(f"{folder / name}.py is passed over: {type(error).__name__}: {error}")
+        print(f"{file} is passed over: {type(error).__name__}: {error}")
         return Config()
 
 

@@ -61,15 +61,12 @@ class EngineShell(InteractiveShell):
     raised: Raised | None = None
     in_statement: bool = False
 
-    def init_display_pub(self) -> None:
-        """Give the publisher its way out."""
-        super().init_display_pub()
-        self.display_pub.engine = self.engine
-
-    def init_displayhook(self) -> None:
-        """Give the display hook its way out."""
-        super().init_displayhook()
-        self.displayhook.engine = self.engine
+    def attach(self, engine: Engine) -> None:
+        """Give everything its way out. Before that the shell is nobody's, and may be copied."""
+        self.engine, self.interrupts = engine, Interrupts(engine)
+        self.comms = EngineComms(engine, self.interrupts)
+        self.display_pub.engine = self.displayhook.engine = engine
+        self.events.interrupts = self.interrupts
 
     def init_history(self) -> None:
         """Keep the last inputs without checking that they are text."""
@@ -80,7 +77,6 @@ class EngineShell(InteractiveShell):
         """Let an interrupt end what runs after a cell."""
         super().init_events()
         self.events.__class__ = InterruptibleEvents
-        self.events.interrupts = self.interrupts
 
     def init_prefilter(self) -> None:
         """Spare plain lines the questions that IPython asks of every line."""
@@ -231,18 +227,22 @@ def _text_of(error: BaseException) -> str:
         return f"<{type(failure).__name__} in str() of the exception>"
 
 
-def start_shell(engine: Engine) -> EngineShell:
-    """Make the engine's one shell, with everything in place for the first cell."""
+def make_shell() -> EngineShell:
+    """Make the process's one shell, which is no engine's yet."""
     folder = profile.find()
-    EngineShell.engine, EngineShell.interrupts = engine, Interrupts(engine)
-    EngineShell.comms = EngineComms(engine, EngineShell.interrupts)
-    shell = EngineShell.instance(config=profile.configuration(folder), profile_dir=profile.location(folder))
+    return EngineShell.instance(config=profile.configuration(folder), profile_dir=profile.location(folder))
+
+
+def start_shell(engine: Engine) -> EngineShell:
+    """Have everything in place for the engine's first cell."""
+    shell = EngineShell.instance() if EngineShell.initialized() else make_shell()
+    shell.attach(engine)
     shell.loop_runner = LoopRunner(shell)
     shell.user_ns.update(world.names(engine, shell.user_ns))
     Asking(engine).install()
     # Loaded by who uses it, as all extensions that IPython has on by default.
     shell.magics_manager.register_lazy("store", "storemagic")
-    profile.run_startup_code(shell, folder)
+    profile.run_startup_code(shell, profile.find())
     shell.user_ns_hidden.update(shell.user_ns)
     engine.capture()
     sys.stdout, sys.stderr = EngineStream(engine, "stdout"), EngineStream(engine, "stderr")

@@ -47,6 +47,17 @@ class EngineTraceback(AutoFormattedTB):
             with suppress(Exception):
                 self._brief(error, error.__traceback__, 0)
 
+    def rehearse_all(self) -> None:
+        """Load what shows any exception: 100 ms, which each engine would need for its first one."""
+        try:
+            raise ValueError
+        except ValueError as error:
+            with suppress(Exception):
+                self.structured_traceback(ValueError, error, error.__traceback__, 0)
+        # There is nothing for `%debug` to look at.
+        self.tb = None
+        self.rehearse()
+
     def _brief(self, evalue: BaseException | None, etb: TracebackType | None, offset: int) -> list[str]:
         # What IPython 8 has in its place: the types checked are those of IPython 9.
         table: Any = getattr(self, "color_scheme_table", None)
