@@ -12,6 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use fabric::environment;
 use fabric::frame::{self, Frames};
 use fabric::message::zygote::{FromZygote, Order};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg, sockopt};
@@ -62,7 +63,7 @@ fn fork(zygote: &Path, own: [BorrowedFd<'_>; 2], supervisor: Vec<ByteBuf>) -> Op
     }
     let inherited = sys::inheritable();
     let order = Order {
-        environment: std::env::vars_os().map(|(name, value)| (bytes(&name), bytes(&value))).collect(),
+        environment: environment::own(),
         directory: bytes(std::env::current_dir().ok()?.as_os_str()),
         descriptors: inherited.iter().map(|descriptor| descriptor.as_raw_fd()).collect(),
         supervisor,

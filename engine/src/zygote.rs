@@ -24,6 +24,7 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context as _, ensure};
 use fabric::config::RankConfig;
+use fabric::environment::{self, Changes, Environment};
 use fabric::frame;
 use fabric::message::zygote::FromZygote;
 use pyo3::exceptions::PyValueError;
@@ -36,10 +37,8 @@ use serde_bytes::ByteBuf;
 
 use crate::{ffi, threads};
 
-mod environment;
 mod order;
 
-use environment::{Changes, Environment};
 use order::Ordered;
 
 /// How long ranks may take to come.
@@ -71,7 +70,7 @@ impl Zygote {
         let set: RankConfig = serde_json::from_slice(&std::fs::read(config)?)
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
         let (plugin, libmpi) = (set.mpi_plugin.clone(), set.libmpi.clone());
-        let environment = Environment::own(launchers, libmpi.as_deref());
+        let environment = Environment::new(environment::own(), launchers, libmpi.as_deref());
         let load = move || fabric::mpi::load(&plugin, libmpi.as_deref()).is_ok();
         let loading = Mutex::new(Some(threads::spawn("loader", load)?));
         Ok(Zygote { set, environment, loading })

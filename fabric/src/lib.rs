@@ -19,6 +19,7 @@ mod board;
 pub mod comm;
 pub mod config;
 pub mod doorbell;
+pub mod environment;
 pub mod frame;
 pub mod leftovers;
 pub mod message;

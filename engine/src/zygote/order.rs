@@ -8,13 +8,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
+use fabric::environment::{Changes, Environment, Variable};
 use fabric::frame::Frames;
 use fabric::message::zygote::Order;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg, sockopt};
 use serde_bytes::ByteBuf;
 
-use super::environment::{Changes, Environment, Variables};
 use crate::ffi;
 
 /// The most descriptors that one message carries (`SCM_MAX_FD`, unix(7)).
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const FORGETTING: Duration = Duration::from_millis(500);
 
 pub(super) struct Ordered {
-    pub(super) environment: Variables,
+    pub(super) environment: Vec<Variable>,
     pub(super) supervisor: Vec<ByteBuf>,
     pub(super) faults: OwnedFd,
     log: OwnedFd,
@@ -62,7 +62,8 @@ impl Ordered {
         }
         let directory = std::env::current_dir()?;
         ensure!(*order.directory == *directory.as_os_str().as_bytes(), "it works in another directory");
-        let changes = own.changes(&order.environment)?;
+        let changes = own.changes(&order.environment);
+        let changes = changes.map_err(|name| anyhow!("`{name}` differs in its environment"))?;
         // Locks that another thread holds would stay locked in a copy.
         ensure!(is_single()?, "a thread runs here that was started while Python was loaded");
         let mut received = received.into_iter();
