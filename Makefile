@@ -34,7 +34,8 @@ CARGO_FLAGS ?=
 CARGO_TARGET_DIR ?= target
 TESTS ?= tests
 # What cells do is the same however their Python was entered: embedded, or as an extension of its own executable.
-OTHER_DOOR ?= tests/test_px.py tests/test_local.py tests/test_engine_cells.py tests/test_mpi4py.py tests/test_faults.py
+OTHER_DOOR ?= tests/test_px.py tests/test_local.py tests/test_engine_cells.py tests/test_mpi4py.py tests/test_faults.py \
+	tests/test_zygote.py
 INSTALL ?=
 LAB ?=
 BENCH ?=

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,14 +88,16 @@ def test_options_and_targets_come_from_the_table(nb: Notebook, code: str, found:
     assert complete(nb, code)[0] == found
 
 
-def test_a_busy_engine_is_not_waited_for(nb: Notebook) -> None:
-    nb.ok("import os, tempfile; gate = os.path.join(tempfile.mkdtemp(), 'gate'); os.mkfifo(gate)")
-    gate = nb.ok("print(gate)").stdout.strip()
-    nb.ok(f"%%px --noblock -t 0\nwaits = open({gate!r}).read()")
-    matches, _ = complete(nb, "%%px\nevery|")
+def test_a_busy_engine_is_not_waited_for(nb: Notebook, tmp_path: Path) -> None:
+    begun, gate = tmp_path / "begun", tmp_path / "gate"
+    os.mkfifo(begun)
+    os.mkfifo(gate)
+    with begun.open("rb+", buffering=0) as signal, gate.open("rb+", buffering=0) as release:
+        nb.ok(f"%%px --noblock -t 0\nopen({str(begun)!r}, 'w').write('x')\nopen({str(gate)!r}).read(1)")
+        assert select.select([signal], [], [], 20)[0], "the engine has not begun"
+        matches, _ = complete(nb, "%%px\nevery|")
+        release.write(b"x")
     assert "everywhere_local" in matches and "everywhere_remote" not in matches
-    with open(gate, "w"):
-        pass
     nb.ok("%px pass")
     assert "everywhere_remote" in complete(nb, "%%px\nevery|")[0]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from notebook import ROOT, Notebook, lines, mpiexec_of
+from notebook import ROOT, Notebook, lines, mpiexec_of, roles
 
 PYTHON = os.environ.get("PARALLEL_PYTHON") or sys.executable
 
@@ -70,6 +70,11 @@ def test_the_door_is_the_one_that_was_asked_for(two: Notebook) -> None:
     assert len(doors) == 1
     if os.environ.get("PARALLEL_PYTHON_DOOR") == "extension":
         assert doors == {"extension"}
+
+
+def test_engines_are_copies_of_one_python(two: Notebook) -> None:
+    """Where Python or MPI keeps them from that, every engine takes longer to start and more memory."""
+    assert len(roles(two.pid)["supervisor"]) == 2
 
 
 def test_pip_is_that_pythons(two: Notebook) -> None:
