@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use fabric::config::RankConfig;
@@ -43,6 +44,9 @@ use order::Ordered;
 
 /// How long ranks may take to come.
 const PATIENCE: Timespec = Timespec { tv_sec: 120, tv_nsec: 0 };
+
+/// How long the system may take to forget a thread that has ended.
+const FORGETTING: Duration = Duration::from_millis(500);
 
 /// The zygote as its Python sees it.
 #[pyclass(frozen, module = "_parallel_python")]
@@ -95,6 +99,11 @@ impl Zygote {
             // Why MPI cannot be loaded every engine finds out and says.
             return Ok(None);
         }
+        // Locks that another thread holds would stay locked in a copy.
+        if !is_single()? {
+            eprintln!("ranks have to load Python themselves: what was loaded here has started a thread");
+            return Ok(None);
+        }
         for _ in 0..self.set.size {
             let Some(rank) = accept(&listener)? else { break };
             let ordered = match Ordered::receive(&rank, &listener, &self.environment) {
@@ -122,6 +131,18 @@ impl Zygote {
         let loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner).take();
         loading.is_some_and(|loading| loading.join().unwrap_or_default())
     }
+}
+
+/// Whether this process has one thread.
+fn is_single() -> std::io::Result<bool> {
+    let deadline = Instant::now() + FORGETTING;
+    while std::fs::read_dir("/proc/self/task")?.count() > 1 {
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(true)
 }
 
 fn accept(listener: &UnixListener) -> std::io::Result<Option<UnixStream>> {

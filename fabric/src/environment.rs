@@ -19,6 +19,9 @@ pub type Changes = Vec<(ByteBuf, Option<ByteBuf>)>;
 /// Where the linker looks for libraries. It reads this once.
 const LIBRARIES: &[u8] = b"LD_LIBRARY_PATH";
 
+/// Where it looks in any case (ld.so(8)).
+const SYSTEM: [&str; 4] = ["/lib", "/usr/lib", "/lib64", "/usr/lib64"];
+
 /// The environment of a process.
 #[derive(Debug)]
 pub struct Environment {
@@ -61,11 +64,12 @@ impl Environment {
         Ok(changes)
     }
 
-    /// Where the linker looks beside MPI's own folder.
+    /// Where the linker looks beside MPI's own folder and the system's.
     fn folders(&self, value: Option<&ByteBuf>) -> Vec<PathBuf> {
         let folders = value.map(|value| std::env::split_paths(OsStr::from_bytes(value)));
-        let is_mpi = |folder: &PathBuf| self.mpi.is_some() && folder.canonicalize().ok() == self.mpi;
-        folders.into_iter().flatten().filter(|folder| !is_mpi(folder)).collect()
+        let is_systems = |folder: &Path| SYSTEM.iter().any(|system| folder == Path::new(system));
+        let is_mpis = |folder: &Path| self.mpi.is_some() && folder.canonicalize().ok() == self.mpi;
+        folders.into_iter().flatten().filter(|folder| !is_systems(folder) && !is_mpis(folder)).collect()
     }
 }
 
@@ -103,7 +107,7 @@ mod tests {
         let libmpi = folder.path().join("libmpi.so");
         let environment = Environment::new(own, vec!["PMI_".to_owned()], Some(&libmpi));
         let (home, port, libraries) = ("HOME=/home", "PMI_PORT=1", "LD_LIBRARY_PATH=/one:/two");
-        let with_mpi = &format!("LD_LIBRARY_PATH={mpi}:/one:{mpi}:/two");
+        let with_mpi = &format!("LD_LIBRARY_PATH={mpi}:/usr/lib:/one:{mpi}:/two");
         let table: [(&[&str], Result<&str, &str>); 9] = [
             (&[home, port, libraries], Ok("")),
             (&[home, port, libraries, "PMI_RANK=3"], Ok("PMI_RANK=3")),

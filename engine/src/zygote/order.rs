@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use fabric::environment::{Changes, Environment, Variable};
@@ -22,9 +22,6 @@ const DESCRIPTORS: usize = 253;
 
 /// How long a rank that has connected may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long the system may take to forget a thread that has ended.
-const FORGETTING: Duration = Duration::from_millis(500);
 
 pub(super) struct Ordered {
     pub(super) environment: Vec<Variable>,
@@ -64,8 +61,6 @@ impl Ordered {
         ensure!(*order.directory == *directory.as_os_str().as_bytes(), "it works in another directory");
         let changes = own.changes(&order.environment);
         let changes = changes.map_err(|name| anyhow!("`{name}` differs in its environment"))?;
-        // Locks that another thread holds would stay locked in a copy.
-        ensure!(is_single()?, "a thread runs here that was started while Python was loaded");
         let mut received = received.into_iter();
         let (log, faults) = (received.next().context("no log")?, received.next().context("no file")?);
         Ok(Ordered {
@@ -130,16 +125,4 @@ fn open_descriptors() -> std::io::Result<Vec<RawFd>> {
         .into_iter()
         .filter(|number| fs::exists(format!("/proc/self/fd/{number}")).is_ok_and(|is| is))
         .collect())
-}
-
-/// Whether this process has one thread.
-fn is_single() -> std::io::Result<bool> {
-    let deadline = Instant::now() + FORGETTING;
-    while fs::read_dir("/proc/self/task")?.count() > 1 {
-        if Instant::now() >= deadline {
-            return Ok(false);
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    Ok(true)
 }

@@ -14,7 +14,14 @@ from importlib import import_module
 from parallel_python.engine.environment import LAUNCHER
 
 #: What launchers change for their ranks, and nothing that is loaded here has asked for.
-LAUNCHERS = (*LAUNCHER, "OPAL_", "GFORTRAN_UNBUFFERED_PRECONNECTED")
+LAUNCHERS = (
+    *LAUNCHER,
+    "OPAL_",
+    "PATH",
+    "GFORTRAN_UNBUFFERED_PRECONNECTED",
+    "HFI_NO_BACKTRACE",
+    "IPATH_NO_BACKTRACE",
+)
 
 #: From how many engines on a start may take longer, so that what each would load later is loaded once.
 MANY = 8
