@@ -42,8 +42,14 @@ const UNKILLABLE: Duration = Duration::from_secs(5);
 /// Starts a worker, then runs until the kernel lets go or the worker has quit.
 pub(crate) fn start(config: &Path, set: &RankConfig, remains: Remains, words: File) -> anyhow::Result<()> {
     let (signals, lifeline) = prepare(set)?;
-    let worker = spawn(config, &remains, words)?;
-    Supervisor::new(signals, lifeline, worker, remains).watch();
+    match spawn(config, &remains, words) {
+        Ok(worker) => Supervisor::new(signals, lifeline, worker, remains).watch(),
+        // Not every `mpiexec` minds a rank that ends before MPI has started: the others would wait for it.
+        Err(error) => {
+            Supervisor::new(signals, lifeline, rustix::process::getpid(), remains).give_up(&error);
+            return Err(error);
+        }
+    }
     Ok(())
 }
 
@@ -94,6 +100,8 @@ struct Supervisor {
     /// The process that `mpiexec` knows as the rank, where that is another one.
     rank: Option<UnixStream>,
     ended: Option<Ending>,
+    /// The end of the worker is this process's doing.
+    is_ending: bool,
 }
 
 impl Supervisor {
@@ -102,7 +110,16 @@ impl Supervisor {
         let hello = Hello { build: BUILD.to_owned(), pid: std::process::id(), role };
         // A kernel that has gone is noticed as the end of file.
         let _ = frame::write(&mut lifeline, &hello);
-        Supervisor { lifeline, frames: Frames::default(), signals, worker, remains, rank: None, ended: None }
+        Supervisor {
+            lifeline,
+            frames: Frames::default(),
+            signals,
+            worker,
+            remains,
+            rank: None,
+            ended: None,
+            is_ending: false,
+        }
     }
 
     fn watch(mut self) {
@@ -116,6 +133,20 @@ impl Supervisor {
                 return self.end();
             }
         }
+    }
+
+    /// There is no worker: this process ends in its place.
+    fn give_up(mut self, reason: &anyhow::Error) {
+        let last_words = format!("{reason:#}\n{}", limits::shortage().unwrap_or_default());
+        self.report(Ending::Code(1), last_words);
+    }
+
+    fn report(&mut self, ending: Ending, last_words: String) {
+        let worker = self.worker.as_raw_nonzero().get().cast_unsigned();
+        let line = self.remains.line();
+        // A kernel that has gone is noticed as the end of file.
+        let _ =
+            frame::write(&mut self.lifeline, &FromSupervisor::Exited { worker, ending, last_words, line });
     }
 
     /// Waits for something to happen: whether that is the end.
@@ -136,15 +167,15 @@ impl Supervisor {
         for (pid, ending) in reaped.ended {
             if pid == self.worker && self.ended.is_none() {
                 self.ended = Some(ending);
-                let worker = pid.as_raw_nonzero().get().cast_unsigned();
+                if self.is_ending {
+                    // Nobody is to take it for the reason of the end.
+                    continue;
+                }
                 let mut last_words = self.remains.last_words();
                 if ended_by_itself(ending) {
                     last_words.extend(limits::shortage());
                 }
-                let line = self.remains.line();
-                let report = FromSupervisor::Exited { worker, ending, last_words, line };
-                // A kernel that has gone is noticed as the end of file.
-                let _ = frame::write(&mut self.lifeline, &report);
+                self.report(ending, last_words);
             }
         }
         reaped.none_left
@@ -180,6 +211,7 @@ impl Supervisor {
     /// Kills the worker, and asks what it left to end before killing that too: Python's resource tracker, for
     /// one, removes the semaphores of a killed pool.
     fn end(mut self) {
+        self.is_ending = true;
         if self.ended.is_none() {
             // Not waited for yet, so the id is still the worker's.
             let _ = kill_process(self.worker, Signal::KILL);

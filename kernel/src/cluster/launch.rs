@@ -180,9 +180,12 @@ impl Own {
                 self.phase = Phase::Off;
                 out.notices.push(Notice::Phase);
             }
-            Phase::Launching { .. } | Phase::Up => {
-                self.fail(format!("{reason}\n{} starts fresh engines", self.restart), out);
+            Phase::Launching { .. } => {
+                let reason =
+                    format!("the engines did not start: {reason}\n{} starts fresh engines", self.restart);
+                self.launch_failed(&reason, out);
             }
+            Phase::Up => self.fail(format!("{reason}\n{} starts fresh engines", self.restart), out),
             Phase::Off | Phase::Failed { .. } => {}
         }
     }
