@@ -28,7 +28,7 @@ def test_engines_are_copies_with_a_life_of_their_own(family: str) -> None:
         assert {parent(worker) for worker in found["worker"]} == found["supervisor"]
         assert {int(pid) for pid in columns[0]} == found["worker"]
         assert not found["zygote"], "nobody needs it any more"
-        # Copies of copies: a new set has a zygote of its own.
+        # A new set has a zygote of its own.
         nb.ok("%engines restart -n 2", timeout=60)
         assert nb.ok("%px print(1)", timeout=60).stdout == lines("1", range(2))
         assert len(roles(nb.pid)["supervisor"]) == 2
@@ -49,18 +49,28 @@ def wrapped(folder: Path, before: str) -> Path:
     return wrapper
 
 
-@pytest.mark.parametrize("before", ["ulimit -S -n 500", "umask 027", "export COLOUR=blue", "cd /"])
-def test_ranks_that_are_not_where_the_zygote_is_load_python(tmp_path: Path, before: str) -> None:
+@pytest.mark.parametrize(
+    ("before", "seen"),
+    [
+        ("ulimit -S -n 500", "resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 500"),
+        ("umask 027", "os.umask(0o27) == 0o27"),
+        ("export COLOUR=blue", "os.environ['COLOUR'] == 'blue'"),
+        ("cd /", "os.getcwd() == '/'"),
+    ],
+)
+def test_ranks_that_are_not_where_the_zygote_is_load_python(tmp_path: Path, before: str, seen: str) -> None:
     with Notebook(engines=2, arguments=["--mpiexec", str(wrapped(tmp_path, before))]) as nb:
         nb.ok("%px import os, resource", timeout=120)
         assert alone(nb)
-        seen = {
-            "ulimit -S -n 500": "resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 500",
-            "umask 027": "os.umask(0o27) == 0o27",
-            "export COLOUR=blue": "os.environ['COLOUR'] == 'blue'",
-            "cd /": "os.getcwd() == '/'",
-        }
-        assert nb.ok(f"%px print({seen[before]})").stdout == lines("True", range(2))
+        assert nb.ok(f"%px print({seen})").stdout == lines("True", range(2))
+
+
+def test_the_zygote_can_be_switched_off() -> None:
+    with Notebook(engines=2, environment={"PARALLEL_PYTHON_ZYGOTE": "off"}) as nb:
+        assert nb.ok("%px print(1)", timeout=120).stdout == lines("1", range(2))
+        assert alone(nb)
+    with Notebook(engines=2, environment={"PARALLEL_PYTHON_ZYGOTE": "maybe"}) as nb:
+        assert "PARALLEL_PYTHON_ZYGOTE is `maybe`: it is `on` or `off`" in nb.fails("%px 1").error
 
 
 @pytest.mark.parametrize(

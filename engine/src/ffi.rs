@@ -275,10 +275,8 @@ pub(crate) fn ends_waits(signal: c_int) -> bool {
 
 /// Keeps every open descriptor above the standard three from programs that are started from here on.
 pub(crate) fn close_all_on_exec() {
-    for entry in std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten() {
-        if let Some(number @ 3..) = entry.file_name().to_str().and_then(|name| name.parse::<c_int>().ok()) {
-            // SAFETY: only a number is passed; one that was closed meanwhile is refused.
-            unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
-        }
+    for number in crate::descriptors::open().into_iter().filter(|number| *number > 2) {
+        // SAFETY: only a number is passed; one that was closed meanwhile is refused.
+        unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
 }

@@ -175,14 +175,12 @@ impl Launcher {
     }
 
     fn spawn(&mut self, words: &[String], set: &[(String, String)], directory: &Path) -> anyhow::Result<u32> {
-        let (program, arguments) = words.split_first().context("the command is empty")?;
+        let mut command = command(words, set, directory)?;
         let (output, end) = Output::new().context("cannot make a pipe")?;
-        let mut command = Command::new(program);
-        command.args(arguments).envs(set.iter().map(|(name, value)| (name, value))).current_dir(directory);
         command.stdin(Stdio::null()).stdout(end.try_clone()?).stderr(end);
         // SIGTERM, so that mpiexec can clean up after itself; the ranks have lifelines of their own.
         let child = sys::spawn_tied(&mut command, Signal::TERM)
-            .with_context(|| format!("cannot run `{program}` in `{}`", directory.display()))?;
+            .with_context(|| format!("cannot run `{}` in `{}`", words[0], directory.display()))?;
         self.output = Some(output);
         self.command = sys::pid_of(&child);
         Ok(child.id())
@@ -251,6 +249,14 @@ impl Launcher {
             self.let_go();
         }
     }
+}
+
+/// What is started: with the variables of the launch, where the notebook works.
+fn command(words: &[String], set: &[(String, String)], directory: &Path) -> anyhow::Result<Command> {
+    let (program, arguments) = words.split_first().context("the command is empty")?;
+    let mut command = Command::new(program);
+    command.args(arguments).envs(set.iter().map(|(name, value)| (name, value))).current_dir(directory);
+    Ok(command)
 }
 
 fn remove(paths: &[PathBuf]) {

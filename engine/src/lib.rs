@@ -17,6 +17,8 @@ use pyo3::prelude::*;
 
 mod capture;
 mod client;
+mod config;
+mod descriptors;
 mod farewell;
 mod ffi;
 mod group;

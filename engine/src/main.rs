@@ -13,14 +13,14 @@
 //! library opens MPI. All unsafe code is in [`sys`].
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use fabric::config::RankConfig;
 use rustix::process::Pid;
 
+mod config;
 mod descendants;
 mod door;
 mod farewell;
@@ -115,7 +115,7 @@ fn run(role: Role) -> anyhow::Result<()> {
         Role::Launcher => launcher::run(link()?.into()),
         Role::Rank { config } => rank::run(&config),
         Role::Zygote { config } => {
-            let set = read_config(&config)?;
+            let set = config::read(&config)?;
             let socket = sys::take_standard_input().context("no socket is on standard input")?;
             let listener = sys::hand_on(&socket)?;
             let mut options = vec!["--config".into(), config.into_os_string()];
@@ -126,10 +126,10 @@ fn run(role: Role) -> anyhow::Result<()> {
             let remains = Remains { log, faults: sys::adopt_descriptor(faults)? };
             let worker = Pid::from_raw(worker).context("a worker's process id is above 0")?;
             let rank = sys::adopt_descriptor(rank)?;
-            supervisor::adopt(&read_config(&config)?, worker, remains, rank.into())
+            supervisor::adopt(&config::read(&config)?, worker, remains, rank.into())
         }
         Role::Worker { config, faults } => {
-            let set = read_config(&config)?;
+            let set = config::read(&config)?;
             let mut options = vec!["--config".into(), config.into_os_string()];
             if let Some(faults) = faults {
                 options.extend(["--faults".into(), faults.to_string().into()]);
@@ -141,9 +141,4 @@ fn run(role: Role) -> anyhow::Result<()> {
 
 fn link() -> anyhow::Result<OwnedFd> {
     sys::take_standard_input().context("the kernel's link is not on standard input")
-}
-
-fn read_config(path: &Path) -> anyhow::Result<RankConfig> {
-    let text = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("`{}` is not an engine set", path.display()))
 }

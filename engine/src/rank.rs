@@ -23,7 +23,7 @@ use crate::{supervisor, surroundings, sys};
 
 /// Runs until the rank's worker and everything below it has ended.
 pub(crate) fn run(config: &Path) -> anyhow::Result<()> {
-    let set = crate::read_config(config)?;
+    let set = crate::config::read(config)?;
     let (remains, words) = Remains::new(&set)?;
     let forked = set.zygote.as_deref().and_then(|zygote| {
         let descriptors = [words.as_fd(), remains.faults.as_fd()];

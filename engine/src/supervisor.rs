@@ -54,18 +54,11 @@ pub(crate) fn start(config: &Path, set: &RankConfig, remains: Remains, words: Fi
 }
 
 /// Looks after a worker that is this process's child already, in the same way. `rank` waits for it.
-pub(crate) fn adopt(
-    set: &RankConfig,
-    worker: Pid,
-    remains: Remains,
-    mut rank: UnixStream,
-) -> anyhow::Result<()> {
+pub(crate) fn adopt(set: &RankConfig, worker: Pid, remains: Remains, rank: UnixStream) -> anyhow::Result<()> {
     let (signals, lifeline) = prepare(set)?;
     let mut supervisor = Supervisor::new(signals, lifeline, worker, remains);
-    supervisor.rank = Some(rank.try_clone().context("cannot copy a descriptor")?);
+    supervisor.rank = Some(rank);
     supervisor.watch();
-    // A rank that has gone has nothing to wait for.
-    let _ = frame::write(&mut rank, &FromZygote::Over);
     Ok(())
 }
 
@@ -226,6 +219,8 @@ impl Supervisor {
             descendants::signal_all(Signal::KILL);
             self.wait_for_child(patience);
         }
+        // A rank that has gone has nothing to wait for.
+        let _ = self.rank.map(|mut rank| frame::write(&mut rank, &FromZygote::Over));
     }
 
     fn wait_for_child(&self, patience: Patience) {

@@ -36,7 +36,7 @@ use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal};
 use serde_bytes::ByteBuf;
 
-use crate::{ffi, threads};
+use crate::{config, ffi, threads};
 
 mod order;
 
@@ -71,8 +71,7 @@ impl Zygote {
     /// launchers change for their ranks.
     #[new]
     fn new(config: PathBuf, launchers: Vec<String>) -> PyResult<Zygote> {
-        let set: RankConfig = serde_json::from_slice(&std::fs::read(config)?)
-            .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let set = config::read(&config).map_err(|error| PyValueError::new_err(format!("{error:#}")))?;
         let (plugin, libmpi) = (set.mpi_plugin.clone(), set.libmpi.clone());
         let environment = Environment::new(environment::own(), launchers, libmpi.as_deref());
         let load = move || fabric::mpi::load(&plugin, libmpi.as_deref()).is_ok();

@@ -8,22 +8,18 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::Context as _;
 use fabric::message::launcher::Zygote;
 use rustix::process::Signal;
 
 use crate::sys;
 
 pub(super) fn start(zygote: &Zygote, set: &[(String, String)], directory: &Path) -> anyhow::Result<()> {
-    let (program, arguments) = zygote.command.split_first().context("the command is empty")?;
+    // As the ranks are given it by `mpiexec`, so that their copies need not differ.
+    let mut command = super::command(&zygote.command, set, directory)?;
     let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&zygote.log)?;
     let listener = UnixListener::bind(&zygote.socket)?;
     fs::set_permissions(&zygote.socket, Permissions::from_mode(0o600))?;
-    let mut command = Command::new(program);
-    // What the ranks are given by `mpiexec`, so that their copies need not differ.
-    command.args(arguments).envs(set.iter().map(|(name, value)| (name, value))).current_dir(directory);
     command.stdin(OwnedFd::from(listener)).stdout(log.try_clone()?).stderr(log);
     sys::spawn_tied(&mut command, Signal::KILL)?;
     Ok(())

@@ -164,9 +164,7 @@ impl Engine {
 
 impl Engine {
     fn enter(config: &std::path::Path, faults: Option<i32>, door: Door) -> anyhow::Result<Engine> {
-        let text = std::fs::read(config).with_context(|| format!("cannot read `{}`", config.display()))?;
-        let set: RankConfig = serde_json::from_slice(&text)
-            .with_context(|| format!("`{}` is not an engine set", config.display()))?;
+        let set = crate::config::read(config)?;
         let faults = faults.map(ffi::adopt_descriptor).transpose()?.map(File::from);
         let lifeline = UnixStream::connect(&set.socket)
             .with_context(|| format!("no kernel listens on `{}`", set.socket.display()))?;

@@ -47,7 +47,7 @@ impl Ordered {
         let peer = sockopt::socket_peercred(rank)?;
         ensure!(peer.uid == rustix::process::getuid(), "a process of another user");
         rank.set_read_timeout(Some(PATIENCE))?;
-        let others = open_descriptors()?;
+        let others = crate::descriptors::open();
         let received = descriptors(rank)?;
         let order: Order = Frames::default().read(&mut &*rank)?.context("no order")?;
         ensure!(received.len() == order.descriptors.len() + 2, "descriptors are missing");
@@ -115,14 +115,4 @@ fn descriptors(rank: &UnixStream) -> anyhow::Result<Vec<OwnedFd>> {
         _ => None,
     });
     Ok(rights.flatten().collect())
-}
-
-fn open_descriptors() -> std::io::Result<Vec<RawFd>> {
-    let number = |entry: std::io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
-    let listed: Vec<RawFd> = fs::read_dir("/proc/self/fd")?.filter_map(number).collect();
-    // The one that was read from is closed again.
-    Ok(listed
-        .into_iter()
-        .filter(|number| fs::exists(format!("/proc/self/fd/{number}")).is_ok_and(|is| is))
-        .collect())
 }

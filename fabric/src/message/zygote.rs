@@ -14,6 +14,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::environment::Variable;
+
 /// Rank → zygote: what the copy is to be like. Strings are bytes as the system has them.
 ///
 /// Beside it travel descriptors: the worker's log, the file for faults, and then those that [`Order::descriptors`]
@@ -21,10 +23,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {
     /// The whole environment: names and values.
-    pub environment: Vec<(serde_bytes::ByteBuf, serde_bytes::ByteBuf)>,
+    pub environment: Vec<Variable>,
     /// The working directory.
     pub directory: serde_bytes::ByteBuf,
-    /// Under which numbers the worker is to have what the rank inherited from its MPI launcher, all above 2.
+    /// The numbers of what the rank has inherited: the supervisor gets the standard streams, the worker the rest.
     pub descriptors: Vec<i32>,
     /// The program that the worker's supervisor becomes, and its arguments but for the last three: the worker's
     /// process id and the numbers of the descriptors for faults and for this conversation.

@@ -173,6 +173,7 @@ impl Own {
     }
 
     pub(super) fn launcher_gone(&mut self, reason: &str, now: Instant, out: &mut Output) {
+        let advised = format!("{reason}\n{} starts fresh engines", self.restart);
         match self.phase {
             Phase::Stopping { then: Some(size) } => self.launch(size, now, out),
             Phase::Stopping { then: None } => {
@@ -180,12 +181,8 @@ impl Own {
                 self.phase = Phase::Off;
                 out.notices.push(Notice::Phase);
             }
-            Phase::Launching { .. } => {
-                let reason =
-                    format!("the engines did not start: {reason}\n{} starts fresh engines", self.restart);
-                self.launch_failed(&reason, out);
-            }
-            Phase::Up => self.fail(format!("{reason}\n{} starts fresh engines", self.restart), out),
+            Phase::Launching { .. } => self.died_in_launch(&advised, out),
+            Phase::Up => self.fail(advised, out),
             Phase::Off | Phase::Failed { .. } => {}
         }
     }

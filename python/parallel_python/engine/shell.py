@@ -26,6 +26,8 @@ from parallel_python.engine.source import SparingPrefilter, SparingTransformer, 
 from parallel_python.engine.streams import EngineStream
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from _parallel_python import Engine
 
 
@@ -227,22 +229,22 @@ def _text_of(error: BaseException) -> str:
         return f"<{type(failure).__name__} in str() of the exception>"
 
 
-def make_shell() -> EngineShell:
-    """Make the process's one shell, which is no engine's yet."""
-    folder = profile.find()
+def make_shell(folder: Path | None) -> EngineShell:
+    """Make the process's one shell, which is no engine's yet, with the profile in this folder."""
     return EngineShell.instance(config=profile.configuration(folder), profile_dir=profile.location(folder))
 
 
 def start_shell(engine: Engine) -> EngineShell:
     """Have everything in place for the engine's first cell."""
-    shell = EngineShell.instance() if EngineShell.initialized() else make_shell()
+    folder = profile.find()
+    shell = EngineShell.instance() if EngineShell.initialized() else make_shell(folder)
     shell.attach(engine)
     shell.loop_runner = LoopRunner(shell)
     shell.user_ns.update(world.names(engine, shell.user_ns))
     Asking(engine).install()
     # Loaded by who uses it, as all extensions that IPython has on by default.
     shell.magics_manager.register_lazy("store", "storemagic")
-    profile.run_startup_code(shell, profile.find())
+    profile.run_startup_code(shell, folder)
     shell.user_ns_hidden.update(shell.user_ns)
     engine.capture()
     sys.stdout, sys.stderr = EngineStream(engine, "stdout"), EngineStream(engine, "stderr")

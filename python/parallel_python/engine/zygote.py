@@ -67,9 +67,10 @@ def load(everything: bool) -> None:
     """
     from parallel_python.engine import profile, runner, shell  # noqa: F401
 
-    if profile.is_configured(profile.find()):
+    folder = profile.find()
+    if profile.is_configured(folder):
         return
-    made = shell.make_shell()
+    made = shell.make_shell(folder)
     if everything:
         made.InteractiveTB.rehearse_all()
         import_module("IPython.core.magics.execution")
