@@ -48,10 +48,11 @@ impl Guard {
         }
     }
 
-    /// The task's code has ended. What was sent before has arrived: a system call's return delivers it.
+    /// The task's code has ended. What was sent before has arrived: a system call's return delivers it. Any will
+    /// do but one that yields: other ranks may wait for this processor.
     pub(super) fn end(&self) {
         self.state().running = None;
-        rustix::thread::sched_yield();
+        let _ = rustix::process::getppid();
     }
 
     /// Interrupts `task`, and the processes that it started.

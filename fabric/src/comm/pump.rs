@@ -36,7 +36,10 @@ const BATCH: usize = 64;
 
 /// How soon to look whether a task is done here and not everywhere. Most cells are done everywhere by
 /// then, and on a machine with more ranks than cores a needless look is taken from a rank that works.
-const FIRST_LOOK: Duration = Duration::from_millis(2);
+/// Each rank more makes it later, by what its report takes.
+fn first_look(size: u32) -> Duration {
+    Duration::from_millis((4 + u64::from(size)).min(50))
+}
 
 /// How long a thread that is to end waits for its own sends.
 const LAST_SENDS: Duration = Duration::from_secs(1);
@@ -59,6 +62,7 @@ pub(super) struct Pump {
     more: bool,
     /// A task has arrived since the last sleep.
     fresh: bool,
+    size: u32,
 }
 
 /// What woke the thread.
@@ -81,6 +85,7 @@ impl Pump {
             taken: vec![0; size as usize],
             more: false,
             fresh: false,
+            size,
         }
     }
 
@@ -152,7 +157,7 @@ impl Pump {
             _ if self.more => Some(Duration::ZERO),
             Some(look) => Some(self.backoff.next(look)),
             // A short task is done by then, and its end need not wake this thread.
-            None if fresh => Some(FIRST_LOOK),
+            None if fresh => Some(first_look(self.size)),
             None => {
                 self.backoff.reset();
                 None

@@ -12,6 +12,8 @@ from IPython.core.displaypub import DisplayPublisher
 from parallel_python.engine.messages import pack
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import ExecutionResult
+
     from _parallel_python import Engine
 
 #: A message's type and content, which a hook may change, or keep by returning None.
@@ -86,6 +88,8 @@ class EngineDisplayHook(DisplayHook):
     """Sends the value of a cell's last expression to the notebook."""
 
     engine: Engine
+    # A plain attribute where IPython has a trait, as others that are set for each cell (`shell.py`).
+    exec_result: ExecutionResult | None = None
     _content: dict[str, Any] | None = None
 
     def write_output_prompt(self) -> None:

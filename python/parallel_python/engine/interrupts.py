@@ -55,7 +55,9 @@ class InterruptibleEvents(EventManager):
 
     def trigger(self, event: str, *args: object, **kwargs: object) -> None:
         """Call what was registered for an event."""
-        if not event.startswith("post_") or not self.callbacks[event]:
+        if not self.callbacks[event]:
+            return
+        if not event.startswith("post_"):
             return super().trigger(event, *args, **kwargs)
         self.interrupts.allow()
         try:

@@ -22,7 +22,7 @@ from parallel_python.engine.coroutines import LoopRunner
 from parallel_python.engine.display import EngineDisplayHook, EnginePublisher
 from parallel_python.engine.interrupts import INTERRUPTED, InterruptibleEvents, Interrupts
 from parallel_python.engine.messages import pack
-from parallel_python.engine.source import SparingPrefilter, SparingTransformer, may_await
+from parallel_python.engine.source import SparingCompiler, SparingPrefilter, SparingTransformer, may_await
 from parallel_python.engine.streams import EngineStream
 
 if TYPE_CHECKING:
@@ -56,7 +56,12 @@ class EngineShell(InteractiveShell):
 
     display_pub_class = Type(EnginePublisher)
     displayhook_class = Type(EngineDisplayHook)
+    compiler_class = Type(SparingCompiler)
     input_transformer_manager = Instance(SparingTransformer, ())
+    # Set for each cell, and watched by nobody: plain attributes where IPython has traits.
+    execution_count = 1
+    last_execution_succeeded = True
+    last_execution_result: ExecutionResult | None = None
     engine: Engine
     interrupts: Interrupts
     comms: EngineComms
@@ -181,9 +186,10 @@ class EngineShell(InteractiveShell):
         self.raised = None
         count = self.execution_count
         result = self.run_cell(code, store_history=store_history, silent=not store_history)
-        for payload in self.payload_manager.read_payload():
-            self.engine.payload(pack(payload))
-        self.payload_manager.clear_payload()
+        if payloads := self.payload_manager.read_payload():
+            self.payload_manager.clear_payload()
+            for payload in payloads:
+                self.engine.payload(pack(payload))
         error = result.error_before_exec or result.error_in_exec
         if error is None:
             self._show_former()

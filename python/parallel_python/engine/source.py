@@ -10,8 +10,15 @@ import re
 
 from IPython.core import prefilter
 from IPython.core.autocall import IPyAutocall
+from IPython.core.compilerop import CachingCompiler
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.macro import Macro
+
+# Python's own: OpenSSL's takes longer to be called than to run.
+try:
+    from _sha1 import sha1  # type: ignore[import-not-found]
+except ImportError:
+    from hashlib import sha1
 
 _STEPS = vars(TransformerManager())
 _TRANSFORMERS = TransformerManager().token_transformers
@@ -69,6 +76,15 @@ class SparingPrefilter(prefilter.PrefilterManager):
         """Whether nobody has changed what is done to lines."""
         unchanged = not self.transformers and tuple(map(type, self.checkers)) == _CHECKERS
         return unchanged and type(self.get_handler_by_name("normal")) is prefilter.PrefilterHandler
+
+
+class SparingCompiler(CachingCompiler):
+    """IPython's compiler."""
+
+    def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
+        """Return the name that a cell's code has in tracebacks."""
+        digest = sha1(transformed_code.encode(), usedforsecurity=False).hexdigest()
+        return f"<ipython-input-{number}-{digest[:12]}>"
 
 
 def _suspicious(line: str) -> bool:
