@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 
 import pytest
+from IPython.core.compilerop import CachingCompiler
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.macro import Macro
@@ -125,6 +126,12 @@ def test_what_the_user_adds_to_the_treatment_of_lines_is_honoured(shell: Interac
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_same_source_comes_out(cell: str) -> None:
     assert SparingTransformer().transform_cell(cell) == TransformerManager().transform_cell(cell)
+
+
+@pytest.mark.parametrize("cell", ["pass\n", "print('Größe, 大きさ')\n"])
+def test_code_has_the_same_name(cell: str) -> None:
+    sparing, own = SOURCE["SparingCompiler"](), CachingCompiler()
+    assert sparing.get_code_name(cell, cell, 7) == own.get_code_name(cell, cell, 7)
 
 
 def test_a_transformer_of_the_users_own_is_honoured() -> None:

@@ -21,7 +21,7 @@ use crate::transport::{Fabric, FabricError};
 
 /// How long settled tasks may wait to be told. Nobody waits for the word, so it travels with the next
 /// task where one follows at once; and it comes before a rank that is done looks for the first time.
-const TELL_AFTER: Duration = Duration::from_millis(2);
+const TELL_AFTER: Duration = Duration::from_millis(3);
 
 /// How many bytes of reports a rank may have under way. A rank that writes faster than the kernel
 /// takes has to wait, or rank 0's memory would fill.

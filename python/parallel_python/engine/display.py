@@ -12,9 +12,8 @@ from IPython.core.displaypub import DisplayPublisher
 from parallel_python.engine.messages import pack
 
 if TYPE_CHECKING:
-    from IPython.core.interactiveshell import ExecutionResult
-
     from _parallel_python import Engine
+    from IPython.core.interactiveshell import ExecutionResult
 
 #: A message's type and content, which a hook may change, or keep by returning None.
 Hook = Callable[[dict[str, Any]], "dict[str, Any] | None"]

@@ -79,7 +79,7 @@ class SparingPrefilter(prefilter.PrefilterManager):
 
 
 class SparingCompiler(CachingCompiler):
-    """IPython's compiler."""
+    """IPython's compiler, to which a cell's name costs less."""
 
     def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
         """Return the name that a cell's code has in tracebacks."""
