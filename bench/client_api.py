@@ -1,28 +1,33 @@
 """The client API beside ipyparallel: the same cells on both, on the same machine, in the same run.
 
-A cell measures by itself and leaves what it found in a file, so a notebook's own messages are in no figure.
+Both sides have their engines up and take turns every second or so, because a shared machine is twice as fast
+in one minute as in another. A cell measures by itself and leaves what it found in a file, so a notebook's own
+messages are in no figure.
 """
 
 from __future__ import annotations
 
 import json
+import statistics
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
 
 from timed_kernel import TimedKernel
 
-#: What both sides run. ``rc`` is the client; each figure is in milliseconds unless its name says otherwise.
-MEASURE = """
+#: What both sides have. ``rc`` is the client; each figure is in milliseconds unless its name says otherwise.
+SETUP = """
 import json, time
 import numpy as np
 
-view, one = rc[:], rc[0]
+view, one, balanced = rc[:], rc[0], rc.load_balanced_view()
 found = {}
+small, large = b'x' * 1024, np.random.default_rng(0).random(12_500_000)
 
-def median(name, call, n, warm=5):
+def median(name, call, n, warm):
     times = []
     for _ in range(n + warm):
         start = time.perf_counter()
@@ -30,33 +35,49 @@ def median(name, call, n, warm=5):
         times.append(1000 * (time.perf_counter() - start))
     found[name] = sorted(times[warm:])[n // 2]
 
-small = b'x' * 1024
-median('apply_sync, one engine', lambda: one.apply_sync(int), 200)
-median('apply_sync, all', lambda: view.apply_sync(int), 200)
-median('push 1 KB to all', lambda: view.push({'small': small}, block=True), 200)
-median('pull 1 KB from all', lambda: view.pull('small', block=True), 200)
-large = np.random.default_rng(0).random(12_500_000)
-median('push 100 MB to all', lambda: view.push({'large': large}, block=True), 3, 1)
-median('pull 100 MB from each', lambda: view.pull('large', block=True), 3, 1)
-median('scatter 100 MB', lambda: view.scatter('part', large, block=True), 3, 1)
-median('gather 100 MB', lambda: view.gather('part', block=True), 3, 1)
-view.execute('del large, part', block=True)
-balanced = rc.load_balanced_view()
-nothing = lambda n: n
-balanced.map_sync(nothing, range(20))
-start = time.perf_counter()
-balanced.map_sync(nothing, range(2000))
-found['load-balanced tasks/s'] = 2000 / (time.perf_counter() - start)
+def nothing(n):
+    return n
+
 def nap(n):
     import time
     time.sleep(0.01)
+
+view.push({'large': large}, block=True)
+balanced.map_sync(nothing, range(20))
+"""
+
+CALLS = """
+median('apply_sync, one engine', lambda: one.apply_sync(int), 25, 3)
+median('apply_sync, all', lambda: view.apply_sync(int), 25, 3)
+median('push 1 KB to all', lambda: view.push({'small': small}, block=True), 25, 3)
+median('pull 1 KB from all', lambda: view.pull('small', block=True), 25, 3)
+"""
+
+DATA = """
+median('push 100 MB to all', lambda: view.push({'large': large}, block=True), 1, 1)
+median('pull 100 MB from each', lambda: view.pull('large', block=True), 1, 1)
+median('scatter 100 MB', lambda: view.scatter('part', large, block=True), 1, 1)
+median('gather 100 MB', lambda: view.gather('part', block=True), 1, 1)
+"""
+
+BALANCED = """
+start = time.perf_counter()
+balanced.map_sync(nothing, range(2000))
+found['load-balanced tasks/s'] = 2000 / (time.perf_counter() - start)
 start = time.perf_counter()
 balanced.map_sync(nap, range(64))
 found['64 naps of 10 ms, of ideal'] = (time.perf_counter() - start) / (0.01 * 64 / len(rc))
 """
 
+#: What is measured, and how many turns each side has at it.
+TURNS = {CALLS: 8, DATA: 3, BALANCED: 3}
+
 #: What memory a push takes, in all processes together.
+FORGET = "view.execute('del large, part', block=True)"
 PUSH = "view.push({'large': large}, block=True)"
+
+#: The figures of one side by name, one of each turn.
+Figures = dict[str, list[float]]
 
 
 def memory(kernel: TimedKernel) -> float:
@@ -76,16 +97,30 @@ def _kilobytes(path: str, key: str) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith(key)), 0)
 
 
-def measure(kernel: TimedKernel) -> dict[str, float]:
-    """Run the cells; the figures by name."""
+def measure(kernel: TimedKernel, code: str, figures: Figures) -> None:
+    """Run a cell and keep what it found."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "found.json"
-        kernel.cell(f"{MEASURE}\nopen({str(path)!r}, 'w').write(json.dumps(found))")
-        found: dict[str, float] = json.loads(path.read_text())
-    before = memory(kernel)
-    kernel.cell(PUSH)
-    found["memory of a push of 100 MB, MB"] = memory(kernel) - before
-    return found
+        kernel.cell(f"found.clear()\n{code}\nopen({str(path)!r}, 'w').write(json.dumps(found))")
+        for name, figure in json.loads(path.read_text()).items():
+            figures[name].append(figure)
+
+
+def take_turns(*kernels: TimedKernel) -> list[Figures]:
+    """Measure everything, the kernels in turn, each turn beginning with another one."""
+    sides = [(kernel, defaultdict[str, list[float]](list)) for kernel in kernels]
+    for kernel, _ in sides:
+        kernel.cell(SETUP)
+    for code, turns in TURNS.items():
+        for turn in range(turns):
+            for kernel, figures in sides[:: 1 if turn % 2 else -1]:
+                measure(kernel, code, figures)
+    for kernel, figures in sides:
+        kernel.cell(FORGET)
+        before = memory(kernel)
+        kernel.cell(PUSH)
+        figures["memory of a push of 100 MB, MB"].append(memory(kernel) - before)
+    return [figures for _, figures in sides]
 
 
 def client_api(
@@ -93,22 +128,21 @@ def client_api(
 ) -> None:
     """Print the table: both sides, and how many times better ours is."""
     for n in sizes:
-        with ours(n) as kernel:
-            here = measure(kernel)
-        with theirs(n) as kernel:
+        with ours(n) as here, theirs(n) as there:
             try:
-                there = measure(kernel)
+                figures = take_turns(here, there)
             finally:
-                kernel.cell("cluster.stop_cluster_sync()")
+                there.cell("cluster.stop_cluster_sync()")
         print(f"client API, N={n}                      this kernel ipyparallel   times")
-        for line in lines(here, there):
+        for line in lines(*figures):
             print(line, flush=True)
 
 
-def lines(here: Mapping[str, float], there: Mapping[str, float]) -> list[str]:
-    """Return the table's lines; the more the better only where tasks are counted by the second."""
+def lines(here: Figures, there: Figures) -> list[str]:
+    """Return the table's lines, medians; the more the better only where tasks are counted by the second."""
     found = []
-    for name, mine in here.items():
-        better = mine / there[name] if name.endswith("/s") else there[name] / max(mine, 0.01)
-        found.append(f"  {name:<36} {mine:11.2f} {there[name]:11.2f} {better:7.1f}")
+    for name in here:
+        mine, other = statistics.median(here[name]), statistics.median(there[name])
+        better = mine / other if name.endswith("/s") else other / max(mine, 0.01)
+        found.append(f"  {name:<36} {mine:11.2f} {other:11.2f} {better:7.1f}")
     return found

@@ -1,6 +1,8 @@
 """A whole session on either side, from the launch to what is used while nobody asks: one table.
 
-The sides take turns, so that what else the machine does meets both.
+The sides take turns, so that what else the machine does meets both. Small cells are timed with both sides up,
+in turns of about a second, because a shared machine is twice as fast in one minute as in another; everything
+else with one side up, because what both share would count half in their memory.
 """
 
 from __future__ import annotations
@@ -30,6 +32,10 @@ client = cluster.start_and_connect_sync(activate=True)
 
 PIDS = "%px import os; print('pid', os.getpid())"
 PEER_PIDS = "import os\nfor pid in client[:].apply_sync(os.getpid): print('pid', pid)"
+
+#: Small cells, and how many of them a side runs in one turn, after some that only warm up.
+CELLS = ("%px pass", "%px print(1)", "1+1")
+TURN, WARM = 20, 3
 
 #: How much every engine prints.
 LINES = 20_000
@@ -84,8 +90,6 @@ def measure(side: str, n: int, extent: Extent, note: Callable[[str, float], None
     kernel = begin(side, n)
     note("launch to first `%px 1`, s", time.monotonic() - start)
     try:
-        if side != TUNED:
-            latency(kernel, extent, note)
         if side != TUNED and n <= 16:
             resources(side, kernel, extent, note)
             interrupt(kernel, note)
@@ -94,14 +98,25 @@ def measure(side: str, n: int, extent: Extent, note: Callable[[str, float], None
         end(side, kernel)
 
 
-def latency(kernel: TimedKernel, extent: Extent, note: Callable[[str, float], None]) -> None:
-    """Note the times of small cells."""
-    for code in ("%px pass", "%px print(1)", "1+1"):
-        for _ in range(5):
-            kernel.cell(code)
-        times = [kernel.cell(code) * 1000 for _ in range(extent.cells)]
-        note(f"`{code}` p50, ms", statistics.median(times))
-        note(f"`{code}` p99, ms", statistics.quantiles(times, n=100)[98])
+def latency(n: int, extent: Extent, figures: Figures) -> None:
+    """Keep the times of small cells, the sides in turn."""
+    kernels: dict[str, TimedKernel] = {}
+    try:
+        for side in (OURS, PEER):
+            kernels[side] = begin(side, n)
+        for code in CELLS:
+            times: dict[str, list[float]] = {side: [] for side in kernels}
+            for turn in range(max(1, extent.cells // TURN)):
+                for side in list(kernels)[:: 1 if turn % 2 else -1]:
+                    for _ in range(WARM):
+                        kernels[side].cell(code)
+                    times[side] += [kernels[side].cell(code) * 1000 for _ in range(TURN)]
+            for side, taken in times.items():
+                keep(figures, side, f"`{code}` p50, ms", statistics.median(taken))
+                keep(figures, side, f"`{code}` p99, ms", statistics.quantiles(taken, n=100)[98])
+    finally:
+        for side, kernel in kernels.items():
+            end(side, kernel)
 
 
 def resources(side: str, kernel: TimedKernel, extent: Extent, note: Callable[[str, float], None]) -> None:
@@ -146,6 +161,10 @@ def compare(sizes: Sequence[int], extent: Extent) -> None:
                     measure(side, n, extent, partial(keep, figures, side))
                 except CellFailed as error:
                     print(f"  N={n} {side}: {error}", flush=True)
+            try:
+                latency(n, extent, figures)
+            except CellFailed as error:
+                print(f"  N={n} small cells: {error}", flush=True)
         print(f"N={n}, the median of {extent.rounds} sessions    {OURS:>12} {PEER:>12}  times")
         for what, sides in figures.items():
             show(what, sides.get(OURS), sides.get(PEER))
