@@ -1,7 +1,8 @@
 """Compare with ipyparallel and ipykernel, all on this machine, in this one run.
 
-``make bench`` prints four tables: whole sessions with engines (``sessions.py``), a plain cell
-(``1+1``) beside ipykernel, a start and cells of much output, and the client API. Cells that are
+``make bench`` prints five tables: whole sessions with engines (``sessions.py``), a plain cell
+(``1+1``) beside ipykernel, a start and cells of much output, the client API, and what the way
+to the engines takes without Python (``fan_out.py``). Cells that are
 repeated are given by their median and 99th percentile; close everything else for figures to quote:
 the load is shown. ``--quick`` takes a minute or two and shows that everything runs.
 """
@@ -17,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from client_api import client_api
+from fan_out import fan_out
 from sessions import IPYPARALLEL, ROOT, Extent, compare
 from timed_kernel import TimedKernel
 
@@ -86,7 +88,10 @@ def main() -> None:
     """Run the tables that were asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "--table", action="append", choices=["sessions", "local", "output", "client"], help="default: all"
+        "--table",
+        action="append",
+        choices=["sessions", "local", "output", "client", "fan-out"],
+        help="default: all",
     )
     parser.add_argument("-n", "--engines", type=int, nargs="+", default=[2, 4, 8, 16])
     parser.add_argument("--cells", type=int, default=200)
@@ -111,6 +116,7 @@ def main() -> None:
         "local": lambda: plain_cells(arguments.cells),
         "output": lambda: output(arguments.rounds),
         "client": lambda: api(arguments.engines),
+        "fan-out": lambda: fan_out(arguments.engines),
     }
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
     for name, table in tables.items():

@@ -1,6 +1,6 @@
 //! The transport alone on a real MPI, without Python: how long an empty task takes from the kernel's
-//! end of the gateway socket to every rank and back, whether bursts arrive whole and in order, and
-//! what an idle set costs.
+//! end of the gateway socket to every rank and back, what of that is rank 0's part and the way there,
+//! whether bursts arrive whole and in order, and what an idle set costs.
 //!
 //! ```text
 //! mpiexec -n 4 ring --plugin libparallel_python_mpi.so [--libmpi libmpi.so.12] --folder DIR
@@ -122,6 +122,7 @@ impl Kernel {
         }
         let back_to_back = self.rounds(options.rounds, None)?;
         let spaced = self.rounds(options.rounds / 4, Some(Duration::from_millis(5)))?;
+        self.fan_out(options.rounds)?;
         self.subsets()?;
         let burst = self.burst(1000)?;
         let long = Instant::now();
@@ -213,13 +214,39 @@ impl Kernel {
     fn rounds(&mut self, count: usize, pause: Option<Duration>) -> Fallible<String> {
         let mut took = Vec::with_capacity(count);
         for _ in 0..count.max(1) {
-            let begin = Instant::now();
-            self.round(0..self.size, "pass")?;
-            took.push(begin.elapsed().as_micros());
+            took.push(self.timed(0..self.size)?);
             pause.into_iter().for_each(thread::sleep);
         }
         took.sort_unstable();
         Ok(format!("{}/{}", took[took.len() / 2], took[took.len() * 99 / 100]))
+    }
+
+    /// Shows what decides whether a tree would be faster than the star: what each rank takes of rank 0's
+    /// comm thread, and how long the way to one rank and back is that no tree can take away.
+    fn fan_out(&mut self, count: usize) -> Fallible<()> {
+        let before = comm_thread()?;
+        for _ in 0..count {
+            self.round(0..self.size, "pass")?;
+        }
+        let spent = (comm_thread()? - before).as_nanos() as f64 / 1000.0 / count as f64;
+        let (mut near, mut far) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            near.push(self.timed([0])?);
+            far.push(self.timed([self.size - 1])?);
+        }
+        println!(
+            "fan-out: {spent:.1} us of rank 0's comm thread in a round, rank 0 alone {} us, the last rank alone {} us",
+            median(near),
+            median(far)
+        );
+        Ok(())
+    }
+
+    /// A round's microseconds.
+    fn timed(&mut self, targets: impl IntoIterator<Item = Rank>) -> Fallible<u128> {
+        let begin = Instant::now();
+        self.round(targets, "pass")?;
+        Ok(begin.elapsed().as_micros())
     }
 
     fn subsets(&mut self) -> Fallible<()> {
@@ -247,6 +274,23 @@ impl Kernel {
         let texts = self.round(ranks.iter().copied(), "cpu")?;
         Ok(texts.values().map(|text| text.parse::<f64>()).sum::<Result<f64, _>>()?)
     }
+}
+
+/// The processor time of this process's comm thread.
+fn comm_thread() -> Fallible<Duration> {
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let task = task?.path();
+        if std::fs::read_to_string(task.join("comm"))?.trim() == "comm" {
+            let spent = std::fs::read_to_string(task.join("schedstat"))?;
+            return Ok(Duration::from_nanos(spent.split(' ').next().unwrap_or_default().parse()?));
+        }
+    }
+    Err("this process has no comm thread".into())
+}
+
+fn median(mut times: Vec<u128>) -> u128 {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
 fn options() -> Fallible<Options> {
