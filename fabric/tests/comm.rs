@@ -371,7 +371,7 @@ fn packets_that_make_no_sense_are_dropped() {
     let mut one = twins.next().unwrap();
     let good = frame::pack(&Packet::Reports(vec![done(3)].into())).unwrap();
     let mut packets: Vec<Vec<u8>> = (0..good.len()).map(|cut| good[..cut].to_vec()).collect();
-    let task = Packet::Tasks(vec![vec![1].into()].into());
+    let task = Packet::Tasks { tasks: vec![vec![1].into()].into(), settled: vec![].into() };
     packets.extend([vec![], vec![9], vec![0xff; 40], frame::pack(&task).unwrap()]);
     packets.push(good);
     let mut pipe = ring_by_hand(&folder, 0);

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -83,22 +84,20 @@ impl Link {
 
     /// Hands tasks to `to`, which is the only target of each.
     pub(super) fn hand(&mut self, to: Rank, tasks: &[ByteBuf]) -> Result<(), FabricError> {
-        self.tell_settled()?;
-        self.post_all(&[to], &Packet::Tasks(Cow::Borrowed(tasks)))
+        self.tell_with(&[to], tasks)
     }
 
     /// A task is about to be handed to these: those of them that live.
-    pub(super) fn open(&mut self, id: TaskId, targets: &[Rank]) -> Result<Vec<Rank>, FabricError> {
-        self.tell_settled()?;
+    pub(super) fn open(&mut self, id: TaskId, targets: &[Rank]) -> Vec<Rank> {
         let living: Vec<_> = targets.iter().copied().filter(|rank| !self.lost.contains(rank)).collect();
         self.roster.open(id, &living);
-        Ok(living)
+        living
     }
 
     /// Hands a task to each of `targets` but this rank.
     pub(super) fn fan_out(&mut self, id: TaskId, targets: &[Rank], task: ByteBuf) -> Result<(), FabricError> {
-        let living = self.open(id, targets)?;
-        self.post_all(&living, &Packet::Tasks(Cow::Owned(vec![task])))
+        let living = self.open(id, targets);
+        self.tell_with(&living, &[task])
     }
 
     /// Sends one packet and rings for it.
@@ -196,11 +195,23 @@ impl Link {
 
     /// Tells the targets of settled tasks, on rank 0.
     pub(super) fn tell_settled(&mut self) -> Result<(), FabricError> {
+        self.tell_with(&[], &[])
+    }
+
+    /// Hands `tasks` to each of `targets`, and tells them in the same packet what is settled; other targets of
+    /// settled tasks are told in one of their own.
+    fn tell_with(&mut self, targets: &[Rank], tasks: &[ByteBuf]) -> Result<(), FabricError> {
         self.tell_at = None;
-        while let Some(Settled { task, targets }) = self.untold.pop() {
-            self.post_all(&targets, &Packet::Settled { task })?;
+        let untold = mem::take(&mut self.untold);
+        for Settled { task, targets: concerned } in &untold {
+            let others: Vec<_> = concerned.iter().copied().filter(|rank| !targets.contains(rank)).collect();
+            self.post_all(
+                &others,
+                &Packet::Tasks { tasks: Cow::Borrowed(&[]), settled: Cow::Borrowed(&[*task]) },
+            )?;
         }
-        Ok(())
+        let settled = untold.iter().map(|settled| settled.task).collect();
+        self.post_all(targets, &Packet::Tasks { tasks: Cow::Borrowed(tasks), settled })
     }
 
     /// `rank` has died: it gets nothing more, and nobody waits for it.
@@ -285,6 +296,9 @@ impl Link {
 
     /// Sends `packet` to each of `targets` that lives and is not this rank.
     fn post_all(&mut self, targets: &[Rank], packet: &Packet<'_>) -> Result<(), FabricError> {
+        if targets.is_empty() {
+            return Ok(());
+        }
         let bytes = frame::pack(packet)?;
         let own = self.rank;
         for to in targets.iter().copied().filter(|to| *to != own) {

@@ -231,9 +231,11 @@ impl Pump {
         if cargo.is_some() {
             task = ByteBuf::from(frame::pack(&decoded).map_err(nonsense)?);
         }
-        let packet = frame::pack(&Packet::Tasks(Cow::Owned(vec![task]))).map_err(nonsense)?.into();
+        let tasks = Packet::Tasks { tasks: Cow::Owned(vec![task]), settled: Cow::Borrowed(&[]) };
+        let packet = frame::pack(&tasks).map_err(nonsense)?.into();
         let mut link = self.shared.link();
-        let living = link.open(id, targets).map_err(broken)?;
+        link.tell_settled().map_err(broken)?;
+        let living = link.open(id, targets);
         for to in living.into_iter().filter(|to| *to != self.shared.rank) {
             self.shipping.add(to, cargo.as_ref(), &packet);
         }
@@ -272,7 +274,8 @@ impl Pump {
             self.heard.packet(from);
             let length = bytes.len() as u64;
             match frame::unpack(&bytes) {
-                Ok(Packet::Tasks(tasks)) => {
+                Ok(Packet::Tasks { tasks, settled }) => {
+                    settled.iter().for_each(|task| self.shared.link().settle(*task));
                     for task in tasks.iter() {
                         match frame::unpack::<Task>(task) {
                             Ok(mut task) => {
@@ -284,7 +287,6 @@ impl Pump {
                         }
                     }
                 }
-                Ok(Packet::Settled { task }) => self.shared.link().settle(task),
                 Ok(Packet::Piece(piece)) => {
                     self.holds.entry(from).or_insert_with(Hold::new).add(piece);
                     match self.taken.get_mut(from as usize) {

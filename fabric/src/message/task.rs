@@ -123,15 +123,15 @@ pub struct Piece {
 /// Rank ↔ rank, on the private communicator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Packet<'a> {
-    /// Rank 0 → a target: encoded [`Task`]s, in order.
-    Tasks(Cow<'a, [ByteBuf]>),
+    /// Rank 0 → a target.
+    Tasks {
+        /// Encoded [`Task`]s, in order.
+        tasks: Cow<'a, [ByteBuf]>,
+        /// Tasks that all of their targets are done with: stop polling for their sake.
+        settled: Cow<'a, [TaskId]>,
+    },
     /// A rank → rank 0: what it has to report, in order.
     Reports(Cow<'a, [Report]>),
-    /// Rank 0 → the targets of a task: every one of them is done, stop polling for its sake.
-    Settled {
-        /// The task that ended.
-        task: TaskId,
-    },
     /// Comes before the tasks or reports that name the large buffers.
     Piece(Piece),
     /// So much of a rank's reports has been passed on to the kernel, or so much of its pieces has been put
