@@ -1,7 +1,7 @@
 //! A worker: one rank's Python, seen from Rust.
 //!
 //! ```text
-//!  comm thread ─┐                          ┌─► capture ─┐
+//!  MPI ─────────┐                          ┌─► capture ─┐
 //!               ├─► tasks ─► Python's main ┤            ├─► reporter ─► MPI, or the lifeline
 //!  lifeline ────┘            thread        └─► events ──┘
 //!     └─► interrupts, status, stacks, the end: whatever Python is doing

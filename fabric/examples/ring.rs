@@ -46,14 +46,15 @@ fn main() -> Fallible<()> {
     let fabric = Mpi::start(&options.plugin, options.libmpi.as_deref(), None, None)?;
     let (rank, size, library) = (fabric.rank(), fabric.size(), fabric.library().to_owned());
     let bell = Doorbell::create(&options.folder, rank)?;
-    let (tasks, inbox) = channel();
+    let (tasks, arriving) = channel();
     let (gateway, kernel) =
         if rank == 0 { UnixStream::pair().map(|(a, b)| (Some(a), Some(b)))? } else { (None, None) };
     let (comm, outbox) = Comm::start(Box::new(fabric), bell, gateway, tasks, false)?;
+    let mut inbox = comm.inbox(arriving);
     let kernel =
         kernel.map(|socket| thread::spawn(move || Kernel::new(socket, size).run(&options, &library)));
     let mut leave = false;
-    while let Ok(task) = inbox.recv() {
+    while let Some(task) = inbox.recv() {
         let Work::Execute { code, .. } = &task.work else { continue };
         work(&outbox, rank, task.id, code)?;
         if code == "quit" || code == "leave" {

@@ -1,8 +1,8 @@
 //! What kernel and engines say to each other, and the links that carry it.
 //!
 //! ```text
-//!  kernel ── Task ──► gateway (rank 0) ═ MPI ═► every target's comm thread ──► its Python
-//!         ◄─ Report ─                 ◄═ MPI ═                            ◄──
+//!  kernel ── Task ──► gateway (rank 0) ═ MPI ═► every target ──► its Python
+//!         ◄─ Report ─                 ◄═ MPI ═              ◄──
 //!         ◄──────── lifelines: hello, interrupt, status, death ────────►  every rank
 //! ```
 //!

@@ -171,9 +171,9 @@ impl Engine {
         let reader = lifeline.try_clone()?;
         let mut sockets = vec![lifeline.as_raw_fd(), reader.as_raw_fd()];
         let (link, stack) = (Arc::new(Link::new(lifeline)), Arc::new(Stack::new()?));
-        // comm thread and lifeline → Python's main thread, tasks. The kernel bounds it: it sends a task after
+        // MPI and lifeline → Python's main thread, tasks. The kernel bounds it: it sends a task after
         // the one before is done.
-        let (sender, tasks) = channel();
+        let (sender, arriving) = channel();
         let (for_thread, for_stack, from_lifeline) = (Arc::clone(&link), Arc::clone(&stack), sender.clone());
         threads::spawn("lifeline", move || {
             lifeline::listen(reader, &for_thread, &from_lifeline, &for_stack);
@@ -184,6 +184,7 @@ impl Engine {
         ffi::close_all_on_exec();
         link.set_outbox(world.outbox);
         link.guard.set_mpi(world.calls);
+        let tasks = Mutex::new(Queue::new(world.comm.inbox(arriving)));
         Ok(Engine {
             set,
             door,
@@ -191,7 +192,7 @@ impl Engine {
             size: world.size,
             library: world.library,
             link,
-            tasks: Mutex::new(Queue::new(tasks)),
+            tasks,
             comm: Mutex::new(Some(world.comm)),
             capture: OnceLock::new(),
             stack,

@@ -39,7 +39,7 @@ pub(super) fn listen(
                 drop(link.send(&FromWorker::Answer { question, content: None }));
             }
             ToWorker::Ask { question, about } => {
-                drop(tasks.send(Task { id: 0, targets: 0, work: Work::Look { question, about } }));
+                link.give(tasks, Task { id: 0, targets: 0, work: Work::Look { question, about } });
             }
             ToWorker::Input { question, answer } => link.answers.give(question, answer),
             // A kernel that has gone is noticed by the next read.
@@ -47,7 +47,7 @@ pub(super) fn listen(
             ToWorker::Stack => answer_with_stack(link, stack),
             ToWorker::Task(task) => {
                 link.begin_rescue();
-                drop(tasks.send(task));
+                link.give(tasks, task);
             }
             ToWorker::Lost { ranks } => link.lose(&ranks),
             ToWorker::Cancel { tasks } => {
@@ -57,7 +57,7 @@ pub(super) fn listen(
             ToWorker::Release { descriptors } => link.release(&descriptors),
             ToWorker::Quit => {
                 link.quit();
-                drop(tasks.send(wake()));
+                link.give(tasks, wake());
             }
         }
     }

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,7 +16,7 @@ use fabric::message::Rank;
 use fabric::message::lifeline::{FromWorker, Hello, Status};
 use fabric::message::payload::Payload;
 use fabric::message::report::{Event, Outcome, Report};
-use fabric::message::task::TaskId;
+use fabric::message::task::{Task, TaskId};
 use fabric::transport::FabricError;
 
 use super::answers::Answers;
@@ -101,6 +102,15 @@ impl Link {
 
     pub(super) fn send(&self, message: &FromWorker) -> Result<(), FrameError> {
         self.write(message)
+    }
+
+    /// Gives Python's main thread something to do that did not come over MPI.
+    pub(super) fn give(&self, tasks: &Sender<Task>, task: Task) {
+        // Nobody takes tasks from an engine that leaves.
+        drop(tasks.send(task));
+        if let Some(outbox) = self.outbox.get() {
+            outbox.wake();
+        }
     }
 
     /// From now on reports take the lifeline.

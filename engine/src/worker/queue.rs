@@ -4,14 +4,14 @@
 //! taken back comes out of [`Queue::next`] all the same, in its turn, so that its end is reported like any other.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use fabric::comm::Inbox;
 use fabric::message::task::{Task, TaskId, Work};
 
 /// The tasks before Python's main thread, which alone takes them.
 pub(super) struct Queue {
-    arriving: Receiver<Task>,
+    inbox: Inbox,
     waiting: VecDeque<Task>,
 }
 
@@ -76,15 +76,15 @@ pub(super) enum Turn {
 }
 
 impl Queue {
-    pub(super) fn new(arriving: Receiver<Task>) -> Queue {
-        Queue { arriving, waiting: VecDeque::new() }
+    pub(super) fn new(inbox: Inbox) -> Queue {
+        Queue { inbox, waiting: VecDeque::new() }
     }
 
     /// Waits for the next turn; `None` when there will be none.
     pub(super) fn next(&mut self, ledger: &Ledger) -> Option<Turn> {
         let task = match self.waiting.pop_front() {
             Some(task) => task,
-            None => self.arriving.recv().ok()?,
+            None => self.inbox.recv()?,
         };
         Some(if ledger.begin(task.id) { Turn::Begin(task) } else { Turn::Aborted(task.id) })
     }
@@ -92,7 +92,7 @@ impl Queue {
     /// A cell failed: the cells that were sent behind it are not run
     /// ([messaging, "Execution results"](https://jupyter-client.readthedocs.io/en/stable/messaging.html#execution-results)).
     pub(super) fn abort_cells(&mut self, ledger: &Ledger) {
-        self.waiting.extend(self.arriving.try_iter());
+        self.waiting.extend(self.inbox.arrived());
         let cells = self.waiting.iter().filter(|task| matches!(task.work, Work::Execute { .. }));
         // The wake-up that names no task is not taken back: its number is below all others.
         let cells: Vec<TaskId> = cells.map(|task| task.id).collect();

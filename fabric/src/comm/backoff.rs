@@ -1,4 +1,4 @@
-//! How long the comm thread sleeps between looks when no ring will wake it.
+//! How long who carries sleeps between looks when no ring will wake it.
 //!
 //! **Invariant**: bounded delay, and the longer nothing happens the fewer looks.
 

@@ -1,5 +1,5 @@
-//! The carrier, the doorbells of others, and the accounts of open tasks: everything that the comm
-//! thread and the outboxes share, behind one lock.
+//! The carrier, the doorbells of others, and the accounts of open tasks: everything that who
+//! carries and the outboxes share, behind one lock.
 //!
 //! **Invariant**: a packet is sent first and rung for afterwards; nothing is sent to a dead rank.
 
@@ -48,9 +48,9 @@ pub(super) struct Link {
     unsettled: BTreeSet<TaskId>,
     /// Sends that were not complete when last looked at.
     pending: usize,
-    /// Whether the comm thread will look again by itself, so that nobody need wake it.
+    /// Whether who carries will look again without being woken.
     pub(super) looking: bool,
-    /// The comm thread is to end.
+    /// Nothing is to be carried any more.
     pub(super) stop: bool,
     pub(super) sent: u64,
     pub(super) received: u64,
@@ -149,7 +149,7 @@ impl Link {
         Ok(arrived)
     }
 
-    /// Moves sends along, and wakes the comm thread to go on with that if some remain. Whether some
+    /// Moves sends along, and wakes who carries to go on with that if some remain. Whether some
     /// were completed.
     pub(super) fn progress(&mut self) -> Result<bool, FabricError> {
         let before = self.pending;
@@ -275,7 +275,7 @@ impl Link {
         self.ringers.iter().flatten().filter(|ringer| ringer.owes()).map(AsFd::as_fd)
     }
 
-    /// Wakes the comm thread by this rank's own doorbell.
+    /// Wakes who carries by this rank's own doorbell.
     pub(super) fn wake(&mut self) {
         self.ring(self.rank);
     }
@@ -314,7 +314,7 @@ impl Link {
         Ok(())
     }
 
-    /// Wakes the comm thread unless it will look by itself.
+    /// Wakes who carries unless they will look by themselves.
     fn nudge(&mut self) {
         if !self.looking {
             self.looking = true;

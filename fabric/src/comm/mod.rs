@@ -1,20 +1,23 @@
-//! The comm thread: carries tasks to engines and their reports back, while Python is busy with
-//! whatever it is busy with.
+//! Carries tasks to engines and their reports back, while Python is busy with whatever it is busy with.
 //!
 //! ```text
-//!  kernel ═ gateway socket ═► rank 0's comm thread ─ packet + ring ─► comm thread ─► inbox ─► Python
+//!  kernel ═ gateway socket ═► rank 0's comm thread ─ packet + ring ─► pump ─► inbox ─► Python
 //!         ◄════════════════   (or rank 0's Python)  ◄─ packet + ring ──── Outbox::report ◄───
 //! ```
 //!
-//! **Invariant**: reports of one rank reach the kernel in the order in which they were made, and the
-//! thread sleeps whenever nothing is under way. **Who owns what**: [`Comm`] owns the thread; the
-//! carrier, the ringers and the accounts of open tasks are one [`link::Link`] behind one lock, which
-//! the thread and every [`Outbox`] take for a few system calls at a time.
+//! A rank's [`pump::Pump`] is worked by the engine's thread while it waits in its [`Inbox`], else by the comm thread.
+//!
+//! **Invariant**: reports of one rank reach the kernel in the order in which they were made, and
+//! who carries sleeps whenever nothing is under way. **Who owns what**: [`Comm`] owns the comm thread;
+//! [`baton::Baton`] says whose the pump is; the carrier, the ringers and the accounts of open tasks are one
+//! [`link::Link`] behind one lock, which whoever carries and every [`Outbox`] take for a few system calls at a time.
 //! **Boundary**: no Python and no interrupts: those come by lifeline.
 
 mod backoff;
+mod baton;
 mod cargo;
 mod gateway;
+mod inbox;
 mod link;
 mod outbox;
 mod pump;
@@ -24,7 +27,7 @@ mod shipping;
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
@@ -32,7 +35,9 @@ use crate::doorbell::{Doorbell, Ringer};
 use crate::message::task::{Task, TaskId};
 use crate::sys;
 use crate::transport::{Fabric, FabricError};
+use baton::Baton;
 use gateway::Gateway;
+pub use inbox::Inbox;
 use link::Link;
 pub use outbox::Outbox;
 use pump::Pump;
@@ -41,6 +46,7 @@ use pump::Pump;
 #[derive(Debug)]
 pub struct Comm {
     shared: Arc<Shared>,
+    pump: Arc<Mutex<Pump>>,
     thread: JoinHandle<()>,
 }
 
@@ -84,22 +90,33 @@ impl Comm {
         fabric.barrier()?;
         let (rank, size) = (fabric.rank(), fabric.size());
         let gateway = gateway.map(Gateway::new).transpose()?;
+        let engine_carries = gateway.is_none() && !carries;
+        let baton = Baton::new(pump::first_look(size)).map_err(FabricError::io("cannot make a timer"))?;
         let shared = Arc::new(Shared {
             rank,
             link: Mutex::new(Link::new(fabric, ringers(&bell, rank, size)?)),
             gateway,
             carries,
+            engine_carries,
+            baton,
             shipping: Mutex::default(),
             kept: Mutex::default(),
             room: Condvar::new(),
             ended: OnceLock::new(),
             process: std::process::id(),
         });
-        let pump = Pump::new(Arc::clone(&shared), bell, inbox, size);
-        let thread = sys::spawn("comm", move || pump.run())
+        let pump = Arc::new(Mutex::new(Pump::new(Arc::clone(&shared), bell, inbox, size)));
+        let for_thread = (Arc::clone(&shared), Arc::clone(&pump));
+        let thread = sys::spawn("comm", move || pump::run(&for_thread.0, &for_thread.1))
             .map_err(FabricError::io("cannot start the comm thread"))?;
         let outbox = Outbox::new(Arc::clone(&shared));
-        Ok((Comm { shared, thread }, outbox))
+        Ok((Comm { shared, pump, thread }, outbox))
+    }
+
+    /// Where one thread waits for tasks: `arriving` is the other end of the `inbox` that [`Comm::start`] was given.
+    #[must_use]
+    pub fn inbox(&self, arriving: Receiver<Task>) -> Inbox {
+        Inbox::new(arriving, Arc::clone(&self.shared), Arc::clone(&self.pump))
     }
 
     /// Ends the thread and returns the carrier, to be finalised by the thread that started it.
@@ -111,6 +128,7 @@ impl Comm {
             link.stop = true;
             link.wake();
         }
+        self.shared.baton.hurry();
         if self.thread.join().is_err() {
             tracing::error!("the comm thread panicked");
         }
@@ -131,7 +149,7 @@ fn ringers(bell: &Doorbell, rank: u32, size: u32) -> Result<Vec<Option<Ringer>>,
     (0..size).map(|to| rings(to).then(|| bell.ringer(to)).transpose()).collect()
 }
 
-/// What the comm thread and the outboxes have in common.
+/// What the comm thread, the inbox and the outboxes have in common.
 #[derive(Debug)]
 struct Shared {
     rank: u32,
@@ -139,6 +157,9 @@ struct Shared {
     gateway: Option<Gateway>,
     /// Large buffers travel with the packets.
     carries: bool,
+    /// The engine carries while it waits for a task.
+    engine_carries: bool,
+    baton: Baton,
     /// Held by who sends pieces and the reports that name them.
     shipping: Mutex<()>,
     kept: Mutex<Kept>,
@@ -169,7 +190,13 @@ impl Shared {
 
     /// The link, when another report may be put under way.
     fn link_with_room(&self) -> Result<MutexGuard<'_, Link>, FabricError> {
-        let full = |link: &mut Link| link.is_full() && self.ended.get().is_none();
+        let full = |link: &mut Link| {
+            let full = link.is_full() && self.ended.get().is_none();
+            if full {
+                self.baton.hurry();
+            }
+            full
+        };
         let link = self.room.wait_while(self.link(), full).unwrap_or_else(PoisonError::into_inner);
         self.check()?;
         Ok(link)
@@ -185,5 +212,6 @@ impl Shared {
         let _link = self.link();
         let _ = self.ended.set(ended);
         self.room.notify_all();
+        self.baton.hurry();
     }
 }

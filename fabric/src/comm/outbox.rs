@@ -41,7 +41,7 @@ impl Outbox {
     ///
     /// # Errors
     /// [`FabricError::Gone`] when rank 0 is dead: the lifeline is the way then.
-    /// [`FabricError::Ended`] when the comm thread has ended, [`FabricError::Forked`] in a child of
+    /// [`FabricError::Ended`] when nothing is carried any more, [`FabricError::Forked`] in a child of
     /// the engine's process; and what the carrier says.
     pub fn report_all(&self, reports: &[Report]) -> Result<(), FabricError> {
         // MPI, the doorbells and the lock are the parent's: a fork has copies of them, not shares.
@@ -104,6 +104,13 @@ impl Outbox {
         }
         link.wake();
         self.shared.room.notify_all();
+    }
+
+    /// Another thread has sent a task to the inbox: the engine may wait for packets at the moment.
+    pub fn wake(&self) {
+        if self.shared.baton.is_engines() {
+            self.shared.link().wake();
+        }
     }
 
     /// Sends the large buffers in pieces, then the reports that name them.

@@ -1,33 +1,30 @@
-//! The comm thread's loop: sleep until a ring, an order of the kernel or the next look; then carry
-//! what there is.
+//! Carrying: sleep until a ring, an order of the kernel or the next look; then carry what there is.
 //!
-//! **Invariant**: it sleeps without a limit unless a packet was announced, own sends are not
+//! **Invariant**: whoever carries sleeps without a limit unless a packet was announced, own sends are not
 //! complete, or a task is done here and not everywhere. What arrives and makes no sense is dropped.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+mod orders;
+
 use std::fs::File;
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::os::fd::AsRawFd as _;
-use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use serde_bytes::ByteBuf;
 
 use super::backoff::{Backoff, Look};
-use super::cargo::{Cargo, Hold, Holds};
-use super::gateway::Gateway;
+use super::cargo::{Hold, Holds};
 use super::link::{Link, TAKEN_AFTER};
 use super::shipping::Shipping;
 use super::{Ended, Shared};
 use crate::doorbell::{Doorbell, Heard};
-use crate::frame::{self, FrameError, Frames};
+use crate::frame::{self, Frames};
 use crate::message::Rank;
 use crate::message::report::Event;
-use crate::message::task::{FromGateway, Packet, Task, TaskId, ToGateway};
+use crate::message::task::{FromGateway, Packet, Task, TaskId};
 use crate::sys;
 use crate::transport::FabricError;
 
@@ -37,18 +34,21 @@ const BATCH: usize = 64;
 /// How soon to look whether a task is done here and not everywhere. Most cells are done everywhere by
 /// then, and on a machine with more ranks than cores a needless look is taken from a rank that works.
 /// Each rank more makes it later, by what its report takes.
-fn first_look(size: u32) -> Duration {
+pub(super) fn first_look(size: u32) -> Duration {
     Duration::from_millis((4 + u64::from(size)).min(50))
 }
 
 /// How long a thread that is to end waits for its own sends.
 const LAST_SENDS: Duration = Duration::from_secs(1);
 
-/// The comm thread.
+/// What whoever carries needs. One thread has it at a time ([`super::baton`]).
+#[derive(Debug)]
 pub(super) struct Pump {
     shared: Arc<Shared>,
-    bell: Doorbell,
-    inbox: Sender<Task>,
+    /// To the others an end of the doorbell is the end of the process, which may have more to do than this.
+    bell: ManuallyDrop<Doorbell>,
+    /// None when nothing is carried any more.
+    inbox: Option<Sender<Task>>,
     heard: Heard,
     orders: Frames,
     backoff: Backoff,
@@ -71,12 +71,33 @@ struct Woken {
     gateway: bool,
 }
 
+/// The comm thread: carries whenever the engine does not.
+pub(super) fn run(shared: &Shared, pump: &Mutex<Pump>) {
+    sys::prompt();
+    while shared.ended.get().is_none() {
+        {
+            let mut pump = lock(pump);
+            while shared.baton.is_threads() && pump.turn() {}
+        }
+        if shared.ended.get().is_none()
+            && let Err(error) = shared.baton.relieve()
+        {
+            lock(pump).end(Ended::Fabric(format!("the timer: {error}")));
+        }
+    }
+}
+
+/// A packet is handled whole or the fabric is given up, so a poisoned lock is a lock.
+pub(super) fn lock(pump: &Mutex<Pump>) -> MutexGuard<'_, Pump> {
+    pump.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Pump {
     pub(super) fn new(shared: Arc<Shared>, bell: Doorbell, inbox: Sender<Task>, size: u32) -> Pump {
         Pump {
             shared,
-            bell,
-            inbox,
+            bell: ManuallyDrop::new(bell),
+            inbox: Some(inbox),
             heard: Heard::new(size),
             orders: Frames::default(),
             backoff: Backoff::default(),
@@ -89,38 +110,58 @@ impl Pump {
         }
     }
 
-    pub(super) fn run(mut self) {
-        sys::prompt();
-        let ended = loop {
-            if let Err(ended) = self.turn() {
-                break ended;
+    /// Sleeps until there is something to carry, and carries it: whether there may be more.
+    pub(super) fn turn(&mut self) -> bool {
+        let turned = self.try_turn();
+        self.goes_on(turned)
+    }
+
+    /// Carries what has arrived, without sleeping.
+    pub(super) fn look(&mut self) {
+        let looked = self.hear().and_then(|()| self.carry());
+        self.goes_on(looked);
+    }
+
+    fn goes_on(&mut self, carried: Result<(), Ended>) -> bool {
+        match carried {
+            Ok(()) => true,
+            Err(ended) => {
+                self.end(ended);
+                false
             }
-        };
+        }
+    }
+
+    fn end(&mut self, ended: Ended) {
+        // Nobody carries after the first end.
+        let Some(inbox) = self.inbox.take() else { return };
         if ended == Ended::Stopped && self.shared.link().tell_settled().is_ok() {
             self.last_sends();
         }
-        // To the others an end of the doorbell is the end of the process, which may have more to do.
-        mem::forget(self.bell);
         if let (Ended::Fabric(_), Some(gateway)) = (&ended, &self.shared.gateway) {
             gateway.hang_up();
         }
         // Set before the inbox closes, so that who sees it closed can read why.
         self.shared.end(ended);
+        drop(inbox);
     }
 
-    fn turn(&mut self) -> Result<(), Ended> {
+    fn try_turn(&mut self) -> Result<(), Ended> {
         let woken = self.sleep()?;
         if woken.bell {
-            self.bell
-                .hear(&mut self.heard)
-                .map_err(|error| Ended::Fabric(format!("the doorbell: {error}")))?;
-            // This rank's own rings announce no packet: they only wake.
-            self.heard.forget(self.shared.rank);
+            self.hear()?;
         }
         if woken.gateway {
             self.obey()?;
         }
         self.carry()
+    }
+
+    fn hear(&mut self) -> Result<(), Ended> {
+        self.bell.hear(&mut self.heard).map_err(|error| Ended::Fabric(format!("the doorbell: {error}")))?;
+        // This rank's own rings announce no packet: they only wake.
+        self.heard.forget(self.shared.rank);
+        Ok(())
     }
 
     fn sleep(&mut self) -> Result<Woken, Ended> {
@@ -138,7 +179,7 @@ impl Pump {
         let owed: Vec<_> = link.owed_pipes().filter_map(|pipe| pipe.try_clone_to_owned().ok()).collect();
         drop(link);
 
-        let mut waits = vec![PollFd::new(&self.bell, PollFlags::IN)];
+        let mut waits = vec![PollFd::new(&*self.bell, PollFlags::IN)];
         waits.extend(shared.gateway.iter().map(|gateway| PollFd::new(gateway, PollFlags::IN)));
         waits.extend(owed.iter().map(|pipe| PollFd::new(pipe, PollFlags::OUT)));
         match poll(&mut waits, limit.and_then(|limit| Timespec::try_from(limit).ok()).as_ref()) {
@@ -151,13 +192,14 @@ impl Pump {
 
     /// How long to sleep if nothing wakes the thread; `None` is until something does.
     fn patience(&mut self, link: &Link) -> Option<Duration> {
-        let fresh = mem::take(&mut self.fresh) && link.runs();
+        let fresh = mem::take(&mut self.fresh);
         let look = if self.heard.expects() { Some(Look::Soon) } else { link.look() };
         let next = match look {
             _ if self.more => Some(Duration::ZERO),
+            // A short task is done everywhere by then, and its end need not wake this thread.
+            None if fresh && link.runs() => Some(first_look(self.size)),
+            Some(Look::Sometimes) if fresh => Some(first_look(self.size)),
             Some(look) => Some(self.backoff.next(look)),
-            // A short task is done by then, and its end need not wake this thread.
-            None if fresh => Some(first_look(self.size)),
             None => {
                 self.backoff.reset();
                 None
@@ -167,85 +209,12 @@ impl Pump {
         next.into_iter().chain(tell).min()
     }
 
-    /// Carries out what the kernel has ordered, on rank 0.
-    fn obey(&mut self) -> Result<(), Ended> {
-        let shared = Arc::clone(&self.shared);
-        let Some(gateway) = &shared.gateway else { return Ok(()) };
-        gateway.read(&mut self.orders)?;
-        let mut single = BTreeMap::new();
-        while let Some(order) = Gateway::next(&mut self.orders)? {
-            self.backoff.reset();
-            match order {
-                ToGateway::FanOut { id: _, targets, task }
-                    if !shared.carries
-                        && let [target] = targets[..]
-                        && target != shared.rank =>
-                {
-                    single.entry(target).or_insert_with(Vec::new).push(task);
-                }
-                ToGateway::FanOut { id, targets, task } => {
-                    self.hand_out(&mut single)?;
-                    self.fan_out(id, &targets, task)?;
-                }
-                ToGateway::Lost { ranks } => {
-                    self.hand_out(&mut single)?;
-                    for rank in ranks {
-                        self.heard.forget(rank);
-                        self.shipping.forget(rank);
-                        self.holds.remove(&rank);
-                        shared.link().forget(rank).map_err(broken)?;
-                    }
-                }
-            }
-        }
-        self.hand_out(&mut single)
-    }
-
-    /// Tasks that came together for one rank each go together.
-    fn hand_out(&mut self, single: &mut BTreeMap<Rank, Vec<ByteBuf>>) -> Result<(), Ended> {
-        while let Some((target, tasks)) = single.pop_first() {
-            self.shared.link().hand(target, &tasks).map_err(broken)?;
-        }
-        Ok(())
-    }
-
-    fn fan_out(&mut self, id: TaskId, targets: &[Rank], task: ByteBuf) -> Result<(), Ended> {
-        let own = targets.contains(&self.shared.rank).then(|| frame::unpack::<Task>(&task));
-        if self.shared.carries && targets != [self.shared.rank] {
-            self.ship(id, targets, task)?;
-        } else {
-            self.shared.link().fan_out(id, targets, task).map_err(broken)?;
-        }
-        match own {
-            Some(Ok(task)) => self.deliver(task),
-            Some(Err(error)) => Err(Ended::Gateway(format!("task {id}: {error}"))),
-            None => Ok(()),
-        }
-    }
-
-    /// Hands a task, and before it its large buffers, to ranks that do not share memory.
-    fn ship(&mut self, id: TaskId, targets: &[Rank], mut task: ByteBuf) -> Result<(), Ended> {
-        let nonsense = |error: FrameError| Ended::Gateway(format!("task {id}: {error}"));
-        let mut decoded: Task = frame::unpack(&task).map_err(nonsense)?;
-        let cargo = Cargo::of_task(&mut decoded).map(Arc::new);
-        if cargo.is_some() {
-            task = ByteBuf::from(frame::pack(&decoded).map_err(nonsense)?);
-        }
-        let tasks = Packet::Tasks { tasks: Cow::Owned(vec![task]), settled: Cow::Borrowed(&[]) };
-        let packet = frame::pack(&tasks).map_err(nonsense)?.into();
-        let mut link = self.shared.link();
-        link.tell_settled().map_err(broken)?;
-        let living = link.open(id, targets);
-        for to in living.into_iter().filter(|to| *to != self.shared.rank) {
-            self.shipping.add(to, cargo.as_ref(), &packet);
-        }
-        self.shipping.send(&mut link).map_err(broken)
-    }
-
     fn deliver(&mut self, task: Task) -> Result<(), Ended> {
         self.shared.link().begin(task.id, task.targets);
         self.fresh = true;
-        self.inbox.send(task).map_err(|_closed| Ended::InboxClosed)
+        self.shared.baton.hand_over();
+        let inbox = self.inbox.as_ref().ok_or(Ended::InboxClosed)?;
+        inbox.send(task).map_err(|_closed| Ended::InboxClosed)
     }
 
     /// Takes the packets that are there, and moves the sends along.
