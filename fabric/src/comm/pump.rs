@@ -110,20 +110,21 @@ impl Pump {
         }
     }
 
-    /// Sleeps until there is something to carry, and carries it: whether there may be more.
+    /// Sleeps until there is something to carry, and carries it; false when nothing is carried any more.
     pub(super) fn turn(&mut self) -> bool {
-        let turned = self.try_turn();
-        self.goes_on(turned)
+        self.go_on(Pump::try_turn)
     }
 
     /// Carries what has arrived, without sleeping.
     pub(super) fn look(&mut self) {
-        let looked = self.hear().and_then(|()| self.carry());
-        self.goes_on(looked);
+        self.go_on(|pump| pump.hear().and_then(|()| pump.carry()));
     }
 
-    fn goes_on(&mut self, carried: Result<(), Ended>) -> bool {
-        match carried {
+    fn go_on(&mut self, carry: impl FnOnce(&mut Pump) -> Result<(), Ended>) -> bool {
+        if self.inbox.is_none() {
+            return false;
+        }
+        match carry(self) {
             Ok(()) => true,
             Err(ended) => {
                 self.end(ended);
@@ -133,7 +134,6 @@ impl Pump {
     }
 
     fn end(&mut self, ended: Ended) {
-        // Nobody carries after the first end.
         let Some(inbox) = self.inbox.take() else { return };
         if ended == Ended::Stopped && self.shared.link().tell_settled().is_ok() {
             self.last_sends();

@@ -129,3 +129,19 @@ fn an_engine_that_waits_learns_of_the_end() {
     comm.stop().finalize().unwrap();
     thread.join().unwrap();
 }
+
+#[test]
+fn what_is_given_comes_though_nothing_is_carried_any_more() {
+    let mut world = World::new(2);
+    let Waiting { comm, outbox, give, took, go, thread } = Waiting::of(&mut world);
+    comm.stop().finalize().unwrap();
+    for _ in 0..3 {
+        give.send(Task { id: 0, targets: 0, work: pass() }).unwrap();
+        outbox.wake();
+        assert_eq!(took.recv_timeout(DEADLINE).unwrap(), (0, vec![]));
+        go.send(()).unwrap();
+        assert_eq!(took.recv_timeout(DEADLINE).unwrap(), (0, vec![]));
+    }
+    drop(give);
+    thread.join().unwrap();
+}
