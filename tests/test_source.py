@@ -18,6 +18,37 @@ from notebook import ROOT
 SOURCE = runpy.run_path(str(ROOT / "python/parallel_python/engine/source.py"))
 SparingTransformer, may_await = SOURCE["SparingTransformer"], SOURCE["may_await"]
 SparingPrefilter = SOURCE["SparingPrefilter"]
+as_python = runpy.run_path(str(ROOT / "python/parallel_python/local/history.py"))["as_python"]
+
+RECORDED = [
+    "%px pass",
+    "%px x = [1, 2]",
+    "%px print('a",
+    "%px f(",
+    "%px  two  blanks ",
+    "%px",
+    "%px len?",
+    "%px a \\",
+    "%px a\r",
+    "%px print(1)\n",
+    "%autopx",
+    "%engines restart -n 4",
+    "%px 1\n%px 2",
+    "x = %px 1",
+    "%%px",
+    "%%px\npass",
+    "%%px\n\npass\n\n",
+    "%%px --targets 0:2 --noblock\nimport os\nprint(os.getpid(), '''\n%x''')\n",
+    "%%px?\nx",
+    "%%px\nx?",
+    "%%px\n  \nx = 1",
+    "%%px\n>>> x = 1",
+    "%%px\nx = (1,\n     2)",
+    "%%px\n%time x = 1\n!ls",
+    "%%px\ns = 'é\u2028'",
+    "# a remark\n%px 1",
+    "",
+]
 
 CELLS = [
     "",
@@ -132,6 +163,11 @@ def test_the_same_source_comes_out(cell: str) -> None:
 def test_code_has_the_same_name(cell: str) -> None:
     sparing, own = SOURCE["SparingCompiler"](), CachingCompiler()
     assert sparing.get_code_name(cell, cell, 7) == own.get_code_name(cell, cell, 7)
+
+
+@pytest.mark.parametrize("cell", RECORDED)
+def test_a_recorded_cell_is_kept_as_ipython_keeps_it(shell: InteractiveShell, cell: str) -> None:
+    assert as_python(shell, cell) == shell.transform_cell(cell)
 
 
 def test_a_transformer_of_the_users_own_is_honoured() -> None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from contextlib import nullcontext
 from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.core import page
 from IPython.core.error import UsageError
-from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
-from traitlets import Instance, Type
+from traitlets import Type
 
 from parallel_python.engine import processes, profile, tracebacks, world
 from parallel_python.engine.asking import Asking
@@ -22,10 +20,19 @@ from parallel_python.engine.coroutines import LoopRunner
 from parallel_python.engine.display import EngineDisplayHook, EnginePublisher
 from parallel_python.engine.interrupts import INTERRUPTED, InterruptibleEvents, Interrupts
 from parallel_python.engine.messages import pack
-from parallel_python.engine.source import SparingCompiler, SparingPrefilter, SparingTransformer, may_await
+from parallel_python.engine.plain import run_plain
+from parallel_python.engine.settled import settle
+from parallel_python.engine.source import (
+    NOTHING,
+    SparingCompiler,
+    SparingPrefilter,
+    SparingTransformer,
+    may_await,
+)
 from parallel_python.engine.streams import EngineStream
 
 if TYPE_CHECKING:
+    from contextlib import nullcontext
     from pathlib import Path
 
     from _parallel_python import Engine
@@ -37,12 +44,6 @@ class Raised(NamedTuple):
     ename: str
     evalue: str
     traceback: list[str]
-
-
-class EngineHistory(HistoryManager):
-    """IPython's history. What ``_i``, ``_ii`` and ``_iii`` are made from are plain attributes."""
-
-    _i = _ii = _iii = _i00 = ""
 
 
 class EngineShell(InteractiveShell):
@@ -57,8 +58,9 @@ class EngineShell(InteractiveShell):
     display_pub_class = Type(EnginePublisher)
     displayhook_class = Type(EngineDisplayHook)
     compiler_class = Type(SparingCompiler)
-    input_transformer_manager = Instance(SparingTransformer, ())
-    # Set for each cell, and watched by nobody: plain attributes where IPython has traits.
+    # Read or set for each cell, and watched by nobody: plain attributes where IPython has traits.
+    input_transformer_manager = input_transformers_post = prefilter_manager = None
+    history_manager = payload_manager = magics_manager = builtin_trap = display_trap = None
     execution_count = 1
     last_execution_succeeded = True
     last_execution_result: ExecutionResult | None = None
@@ -68,17 +70,17 @@ class EngineShell(InteractiveShell):
     raised: Raised | None = None
     in_statement: bool = False
 
+    def __init__(self, **options: Any) -> None:
+        self.input_transformer_manager, self.input_transformers_post = SparingTransformer(), []
+        super().__init__(**options)
+        settle(self)
+
     def attach(self, engine: Engine) -> None:
         """Give everything its way out. Before that the shell is nobody's, and may be copied."""
         self.engine, self.interrupts = engine, Interrupts(engine)
         self.comms = EngineComms(engine, self.interrupts)
         self.display_pub.engine = self.displayhook.engine = engine
         self.events.interrupts = self.interrupts
-
-    def init_history(self) -> None:
-        """Keep the last inputs without checking that they are text."""
-        super().init_history()
-        self.history_manager.__class__ = EngineHistory
 
     def init_events(self) -> None:
         """Let an interrupt end what runs after a cell."""
@@ -108,7 +110,7 @@ class EngineShell(InteractiveShell):
 
     def _tee(self, channel: str) -> nullcontext[None]:
         """Do not keep everything that was ever printed: an engine runs for days."""
-        return nullcontext()
+        return NOTHING
 
     def _format_exception_for_storage(
         self, exception: BaseException, *args: Any, **kwargs: Any
@@ -195,6 +197,17 @@ class EngineShell(InteractiveShell):
             self._show_former()
             return None, count
         return self.raised or self.describe(error), count
+
+    def run_cell(
+        self, raw_cell: str, store_history: bool = False, silent: bool = False, *more: Any, **options: Any
+    ) -> ExecutionResult:
+        """Run a cell."""
+        # Once for all that is done with it, and not for each part of that.
+        with self.builtin_trap:
+            result = None
+            if store_history and not (silent or more or options):
+                result = run_plain(self, raw_cell)
+            return result or super().run_cell(raw_cell, store_history, silent, *more, **options)
 
     def run_comm(self, message: Message) -> Raised | None:
         """Hand a message of the frontend to its comm, which an interrupt may end; return what it raised."""

@@ -5,8 +5,13 @@ On many engines a short cell costs mostly this: looking for IPython's own syntax
 """
 
 from __future__ import annotations
+import __future__
 
 import re
+from ast import AST
+from contextlib import nullcontext
+from types import CodeType
+from typing import Any
 
 from IPython.core import prefilter
 from IPython.core.autocall import IPyAutocall
@@ -24,6 +29,14 @@ _STEPS = vars(TransformerManager())
 _TRANSFORMERS = TransformerManager().token_transformers
 _CHECKERS = tuple(getattr(prefilter, "_default_checkers", ()))
 
+#: What future statements leave in a code's flags.
+_FUTURE = 0
+for _name in __future__.all_feature_names:
+    _FUTURE |= getattr(__future__, _name).compiler_flag
+
+#: For who asks for a context in which nothing changes.
+NOTHING = nullcontext()
+
 #: Where IPython may see something of its own: characters of its syntax, prompts, lines of blanks.
 _SUSPICIOUS = re.compile(r"[%!?\r\f\v]|>>>|In \[|\.\.\.|^[ \t]*[,;/]|^[ \t]+$", re.MULTILINE)
 
@@ -35,11 +48,15 @@ class SparingTransformer(TransformerManager):
     """IPython's transformer; it looks for IPython's syntax only where a character of it stands."""
 
     def transform_cell(self, cell: str) -> str:
-        """Leave alone what begins at the margin and is nothing but Python."""
-        at_margin = cell and not cell[0].isspace()
-        if at_margin and not _SUSPICIOUS.search(cell) and vars(self) == _STEPS:
+        """Return the cell as Python."""
+        if self.leaves_alone(cell):
             return cell if cell.endswith("\n") else cell + "\n"
         return super().transform_cell(cell)
+
+    def leaves_alone(self, cell: str) -> bool:
+        """Whether the cell begins at the margin and is nothing but Python."""
+        at_margin = cell and not cell[0].isspace()
+        return at_margin and not _SUSPICIOUS.search(cell) and vars(self) == _STEPS
 
     def do_token_transforms(self, lines: list[str]) -> list[str]:
         """Tokenize only cells that could hold something to transform.
@@ -57,11 +74,12 @@ class SparingPrefilter(prefilter.PrefilterManager):
     def prefilter_lines(self, lines: str, continue_prompt: bool = False) -> str:
         """Leave alone a line that names no macro, no magic and nothing that is called by being named."""
         line = lines.rstrip("\n")
-        if self._is_plain(line):
+        if self.leaves_alone(line):
             return line
         return super().prefilter_lines(lines, continue_prompt)
 
-    def _is_plain(self, line: str) -> bool:
+    def leaves_alone(self, line: str) -> bool:
+        """Whether it is one line, and nothing in it is IPython's."""
         word = _WORD.match(line)
         # After a `#` an editor may say what it sends.
         if word is None or "\n" in line or "#" in line or not self._is_ipythons():
@@ -79,7 +97,15 @@ class SparingPrefilter(prefilter.PrefilterManager):
 
 
 class SparingCompiler(CachingCompiler):
-    """IPython's compiler, to which a cell's name costs less."""
+    """IPython's compiler, to which a cell's name and future statements cost less."""
+
+    def __call__(self, source: Any, filename: str, symbol: str, **options: Any) -> CodeType:
+        """Compile; a future statement is remembered for all that comes."""
+        if not isinstance(source, AST):
+            return super().__call__(source, filename, symbol, **options)
+        code = compile(source, filename, symbol, self.flags, dont_inherit=True)
+        self.flags |= code.co_flags & _FUTURE
+        return code
 
     def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
         """Return the name that a cell's code has in tracebacks."""

@@ -5,12 +5,23 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import nullcontext
 from typing import Any
 
+from IPython.core import inputtransformer2
 from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
+
+_STEPS = vars(inputtransformer2.TransformerManager())
+
+#: One magic and no other: a line alone, which nothing continues and which asks for no help.
+_LINE_MAGIC = re.compile(r"%[^\W\d]\w*(?: [^\n\\?]*)?\n?\Z")
+_CELL_MAGIC = re.compile(r"%%[^\W\d]\w*(?: [^\n\\?]*)?\n")
+
+#: What IPython would strip from lines, and what only some of its steps take for the end of a line.
+_SPECIAL = re.compile(r">>>|\.\.\.|In \[|^[ \t]+$|[\r\v\f\x1c-\x1e\x85\u2028\u2029]", re.MULTILINE)
 
 
 def record(shell: InteractiveShell, code: str, count: int) -> None:
@@ -27,7 +38,7 @@ def record(shell: InteractiveShell, code: str, count: int) -> None:
     """
     history = shell.history_manager
     try:
-        transformed = shell.transform_cell(code)
+        transformed = as_python(shell, code)
     except Exception:
         # What does not parse is kept as it is, as IPython does.
         transformed = code
@@ -40,6 +51,18 @@ def record(shell: InteractiveShell, code: str, count: int) -> None:
         history.input_hist_parsed.append("")
         history.input_hist_raw.append("")
     shell.execution_count = count + 1
+
+
+def as_python(shell: InteractiveShell, code: str) -> str:
+    """Return what IPython makes of a cell; where it is a magic, without looking at each word for others."""
+    changed = vars(shell.input_transformer_manager) != _STEPS or shell.input_transformers_post
+    if not (changed or _SPECIAL.search(code)):
+        if _LINE_MAGIC.match(code):
+            return inputtransformer2.tr["%"](code[1:].rstrip()) + "\n"
+        if _CELL_MAGIC.match(code):
+            lines = (code if code.endswith("\n") else code + "\n").splitlines(keepends=True)
+            return "".join(inputtransformer2.cell_magic(lines))
+    return shell.transform_cell(code)
 
 
 def write_beside(history: HistoryManager) -> None:
