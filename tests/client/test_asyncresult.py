@@ -283,4 +283,4 @@ def test_the_end_of_the_link_is_an_error(rc: Client, twin: Twin, gate: threading
     with pytest.raises(ipp.CompositeError, match="EngineError"):
         result.get(30)
     with pytest.raises(ipp.EngineError, match="has ended"):
-        rc._conversation.submit([], [])
+        rc._conversation.submit([])

@@ -19,6 +19,7 @@ file                what it is
 ``asyncresult``     `AsyncResult`; with ``waitable``, ``timing``, ``display``, ``stream``,
                     ``progress``, ``bars``
 ``cache``           what is kept of tasks that no `AsyncResult` has taken; ``sent``: to submit them again
+``batches``         how what is submitted becomes messages
 ``mapresult``       results of maps
 ``metadata``        what is known of a task
 ``reply``           what executing code gave

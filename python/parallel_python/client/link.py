@@ -20,39 +20,25 @@ import threading
 import traceback
 import weakref
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
 from parallel_python.client.answer import Answer
-from parallel_python.client.clientlink import ClientLink, Submission
+from parallel_python.client.batches import Work, batches
+from parallel_python.client.clientlink import ClientLink
 from parallel_python.client.engines import Engines
 from parallel_python.client.errors import EngineError, KernelError, RemoteError, TaskAborted
 from parallel_python.client.part import Part, split_id
-from parallel_python.client.sent import Sent, size_of
+from parallel_python.client.sent import Sent
 from parallel_python.client.task import Task
 
-#: So many bytes are submitted at once; a message may be 512 MiB at most.
-MOST_AT_ONCE = 32 << 20
+#: So many tasks are submitted at once where there are fewer engines.
+FEW = 16
 
 #: The number of a question whose answer nobody waits for.
 NOBODYS = 0
-
-
-def _batches(submissions: list[Submission]) -> Iterator[list[Submission]]:
-    """Give submissions in messages of moderate size."""
-    batch: list[Submission] = []
-    size = 0
-    for submission in submissions:
-        more = size_of(submission)
-        if batch and size + more > MOST_AT_ONCE:
-            yield batch
-            batch, size = [], 0
-        batch.append(submission)
-        size += more
-    if batch:
-        yield batch
 
 
 def _let_go(task: Task) -> None:
@@ -87,29 +73,33 @@ class Conversation:
         self._thread = threading.Thread(target=self._serve, name="parallel-python-client", daemon=True)
         self._thread.start()
 
-    def submit(self, tasks: Sequence[Task], submissions: list[Submission]) -> None:
-        """Have work done."""
+    def submit(self, works: Iterable[Work]) -> None:
+        """Have work done, the first of it while the rest is made.
+
+        Where making it fails, what has not begun is taken back.
+        """
         self.check()
-        for task in tasks:
-            self._tasks[task.name] = self._known[task.name] = task
-        alone = [task.file is None for task in tasks]
+        known: list[Task] = []
         gone: list[str] = []
         try:
-            for batch in _batches(submissions):
+            # An engine each, at once: a call on all of them is one message.
+            for batch in batches(works, max(len(self.engines.ids), FEW)):
+                for task, _ in batch:
+                    known.append(task)
+                    self._tasks[task.name] = self._known[task.name] = task
+                alone = [submission for task, submission in batch if task.file is None]
                 # First: an interrupt may come when it is on its way, and what nobody knows is not aborted.
-                gone.extend(name for name, *_ in batch)
-                self.link.submit(batch)
+                gone.extend(task.name for task, _ in batch)
+                self.link.submit([submission for _, submission in batch])
+                self.sent.remember(alone)
         except BaseException:
-            for task in tasks:
+            for task in known:
                 self._tasks.pop(task.name, None)
                 _let_go(task)
             if gone:
                 with suppress(OSError):
                     self.link.abort(NOBODYS, gone)
             raise
-        for kept, submission in zip(alone, submissions, strict=True):
-            if kept:
-                self.sent.remember(submission)
 
     def ask(self, question: str, *details: Any) -> Future[Any]:
         """Ask something; the answer is what the kernel's JSON says."""

@@ -18,7 +18,7 @@ from parallel_python.client.targets import is_one
 from parallel_python.client.task import Task
 
 if TYPE_CHECKING:
-    from parallel_python.client.clientlink import Submission
+    from parallel_python.client.batches import Work
     from parallel_python.client.link import Conversation
 
 Record = entries.Record
@@ -208,19 +208,15 @@ class Records:
         wanted = -1 if indices_or_msg_ids is None else indices_or_msg_ids
         single = isinstance(wanted, int | str)
         ids = [msg_id for one in ([wanted] if single else listed(wanted)) for msg_id in self._ids_of(one)]
-        tasks, submissions = [], []
-        for name in dict.fromkeys(split_id(msg_id)[0] for msg_id in ids):
-            task, submitted = self._again(name)
-            tasks.append(task)
-            submissions.append(submitted)
-        parts = self._submit(tasks, submissions)
+        names = dict.fromkeys(split_id(msg_id)[0] for msg_id in ids)
+        parts = self._submit([self._again(name) for name in names])
         children: Any = parts[0] if single and len(parts) == 1 else parts
         result = AsyncHubResult(self, children, "resubmit", owner=True)  # type: ignore[arg-type]
         if self.block if block is None else block:
             result.wait()
         return result
 
-    def _again(self, name: str) -> tuple[Task, Submission]:
+    def _again(self, name: str) -> Work:
         sent = self._conversation.sent.get(name)
         if sent is None:
             raise KeyError(
@@ -237,7 +233,7 @@ class Records:
     if TYPE_CHECKING:
 
         def _targets(self, targets: Any) -> list[int]: ...
-        def _submit(self, tasks: Any, submissions: Any) -> list[Part]: ...
+        def _submit(self, works: Any) -> list[Part]: ...
         def _parts_of(self, children: Any) -> list[Part]: ...
         def _known_part(self, msg_id: str) -> Part | None: ...
 

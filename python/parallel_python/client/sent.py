@@ -7,6 +7,8 @@ task with such arguments cannot be repeated.
 from __future__ import annotations
 
 import threading
+from collections import deque
+from collections.abc import Iterable
 
 from parallel_python.client.clientlink import Submission
 
@@ -19,17 +21,23 @@ class Sent:
 
     def __init__(self) -> None:
         self._submissions: dict[str, Submission] = {}
+        #: Names and sizes in order. The first key of a dict is not found at once when many have gone before it.
+        self._order: deque[tuple[str, int]] = deque()
         self._bytes = 0
         self._changing = threading.Lock()
 
-    def remember(self, submission: Submission) -> None:
-        """Keep a submission, in place of the oldest ones if need be."""
+    def remember(self, submissions: Iterable[Submission]) -> None:
+        """Keep submissions, in place of the oldest ones if need be."""
         with self._changing:
-            self._submissions[submission[0]] = submission
-            self._bytes += size_of(submission)
-            while len(self._submissions) > MOST or self._bytes > MOST_BYTES:
-                oldest = self._submissions.pop(next(iter(self._submissions)))
-                self._bytes -= size_of(oldest)
+            for submission in submissions:
+                name, size = submission[0], size_of(submission)
+                self._submissions[name] = submission
+                self._order.append((name, size))
+                self._bytes += size
+                while len(self._order) > MOST or self._bytes > MOST_BYTES:
+                    oldest, size = self._order.popleft()
+                    self._submissions.pop(oldest, None)
+                    self._bytes -= size
 
     def get(self, name: str) -> Submission | None:
         """Return a submission that is still kept."""
@@ -39,5 +47,6 @@ class Sent:
 def size_of(submission: Submission) -> int:
     """Return how many bytes a submission is as a message."""
     kind, data, *rest = submission[3]
-    buffers = rest[0] if kind == "apply" else ()
-    return len(data) + sum(memoryview(one).nbytes for one in buffers if not isinstance(one, tuple))
+    if kind != "apply" or not rest[0]:
+        return len(data)
+    return len(data) + sum(memoryview(one).nbytes for one in rest[0] if not isinstance(one, tuple))

@@ -66,9 +66,9 @@ class Task:
         self.shared = False
         #: What the submission shares, until the kernel has it.
         self.file: bulk.SharedFile | bulk.SharedFiles | None = None
-        self._parts: dict[int | None, Part] = {
-            rank: Part(self, rank) for rank in ([None] if ranks is None else ranks)
-        }
+        self._parts: dict[int | None, Part] = (
+            {None: Part(self, None)} if ranks is None else {rank: Part(self, rank) for rank in ranks}
+        )
         self._released: dict[int | None, weakref.ref[Part]] = {}
         #: Whether the kernel chooses the engine.
         self.balanced = ranks is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from parallel_python.client import cache, submission
@@ -12,6 +12,7 @@ from parallel_python.client.task import Task
 
 if TYPE_CHECKING:
     from parallel_python.client.asyncresult import AsyncResult
+    from parallel_python.client.batches import Work
     from parallel_python.client.clientlink import Submission
     from parallel_python.client.link import Conversation
 
@@ -30,22 +31,28 @@ class Tasks:
     def _new_task(self, method: str, ranks: Sequence[int] | None, label: str | None) -> Task:
         return Task(label, method, ranks, self._conversation.engines.uuid_of)
 
-    def _submit(self, tasks: Sequence[Task], submissions: list[Submission]) -> list[Part]:
-        """Submit; the parts in order."""
+    def _submit(self, works: Iterable[Work]) -> list[Part]:
+        """Submit, the first while the rest is made; the parts in order."""
         self._check_open()
-        parts = [part for task in tasks for part in task]
+        parts: list[Part] = []
         try:
-            for part in parts:
+            self._conversation.submit(self._noted(works, parts))
+        except BaseException:
+            self._undo(parts)
+            raise
+        return parts
+
+    def _noted(self, works: Iterable[Work], parts: list[Part]) -> Iterator[Work]:
+        """Give work on that is this client's from now on."""
+        for work in works:
+            for part in work[0]:
+                parts.append(part)
                 self._history.append(part.msg_id)
                 self._outstanding.add(part.msg_id)
                 self._results.keep(part)
                 self._metadata.keep(part)
                 part.watchers.append(self._note_done)
-            self._conversation.submit(tasks, submissions)
-        except BaseException:
-            self._undo(parts)
-            raise
-        return parts
+            yield work
 
     def _undo(self, parts: Sequence[Part]) -> None:
         """Forget tasks that were not submitted after all."""
@@ -85,7 +92,9 @@ class Tasks:
             else:
                 free.append(target)
         tasks = [self._new_task(method, ranks, label) for ranks in rounds]
-        parts = self._submit(tasks, [submitted(*pair) for pair in zip(tasks, rounds, strict=True)])
+        parts = self._submit(
+            [(task, submitted(task, ranks)) for task, ranks in zip(tasks, rounds, strict=True)]
+        )
         if len(rounds) == 1:
             return parts
         by_rank: dict[int | None, list[Part]] = {}
@@ -97,12 +106,11 @@ class Tasks:
         self, targets: Sequence[int], calls: Sequence[submission.Call], label: str | None = None
     ) -> list[Part]:
         """Make another call on each engine."""
-        tasks, submissions = [], []
+        works = []
         for target, (function, args, kwargs) in zip(targets, calls, strict=True):
             task = self._new_task("apply", [target], label)
-            submissions.append(submission.apply(task, [target], function, args, kwargs))
-            tasks.append(task)
-        return self._submit(tasks, submissions)
+            works.append((task, submission.apply(task, [target], function, args, kwargs)))
+        return self._submit(works)
 
     def _execute(self, targets: list[int], code: str, silent: bool, label: str | None = None) -> list[Part]:
         """Run code on each of several engines."""

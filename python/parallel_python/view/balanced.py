@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from parallel_python.client import submission
@@ -14,6 +14,7 @@ from parallel_python.view.base import View
 from parallel_python.view.partition import Map, items
 
 if TYPE_CHECKING:
+    from parallel_python.client.batches import Work
     from parallel_python.remoting.dependency import Dependency
     from parallel_python.view.lazymap import LazyMapIterator
 
@@ -92,17 +93,19 @@ class LoadBalancedView(View):
 
     def _submit_packed(self, works: Iterable[submission.Packed], name: str, label: str | None) -> list[Part]:
         """Submit pickled work, each piece of which runs on one engine."""
-        balance = self._balance()
+        placed = self._placed(works, self._balance(), label or name, label)
+        return self._note(self.client._submit(placed))
+
+    def _placed(
+        self, works: Iterable[submission.Packed], balance: Balance, name: str, label: str | None
+    ) -> Iterator[Work]:
         placement = tuple(balance)
         after = balance.after[0] if balance.after else []
         follow = balance.follow[0] if balance.follow else []
-        tasks, submissions = [], []
         for data, blobs, file in works:
             task = self.client._new_task("apply", None, label)
             task.after, task.follow, task.file = after, follow, file
-            tasks.append(task)
-            submissions.append((task.name, label or name, placement, ("apply", data, blobs)))
-        return self._note(self.client._submit(tasks, submissions))
+            yield task, (task.name, name, placement, ("apply", data, blobs))
 
     def map(  # type: ignore[override]
         self,

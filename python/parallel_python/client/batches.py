@@ -1,0 +1,41 @@
+"""How what is submitted becomes messages: engines begin with the first while the rest is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from parallel_python.client.clientlink import Submission
+from parallel_python.client.sent import size_of
+from parallel_python.client.task import Task
+
+#: A task, and how it is submitted.
+Work = tuple[Task, Submission]
+
+#: So many bytes are submitted at once, about; a message may be 512 MiB at most.
+MOST_BYTES = 32 << 20
+
+#: So many tasks are submitted at once: engines that have done theirs wait for no more than that to be made.
+MOST = 256
+
+
+def batches(works: Iterable[Work], first: int) -> Iterator[list[Work]]:
+    """Give work in messages, none of them empty.
+
+    Parameters
+    ----------
+    works : iterable of (Task, Submission)
+        The work, which may be made while it is taken.
+    first : int
+        How many tasks the first message has; the next ones have twice as many each, up to `MOST`.
+    """
+    batch: list[Work] = []
+    size, most = 0, first
+    for work in works:
+        more = size_of(work[1])
+        if batch and (len(batch) >= most or size + more > MOST_BYTES):
+            yield batch
+            batch, size, most = [], 0, min(2 * most, max(first, MOST))
+        batch.append(work)
+        size += more
+    if batch:
+        yield batch
