@@ -1,7 +1,8 @@
 //! Load balancing: which engine gets which task, and when it is taken back to be given to another.
 //!
 //! Engines hold a few tasks ahead, so that a short one is followed by the next at once; how many depends on how long
-//! tasks took there. What waits behind a task that takes longer is taken back.
+//! tasks took there. They are given more when half of that is done, so that short tasks travel many at a time.
+//! What waits behind a task that takes longer is taken back when another engine has nothing to do.
 //!
 //! **Invariant**: pure; a task is at one engine at most, and on none twice but after it was taken back unbegun. What
 //! a step costs does not grow with the number of tasks that wait.
@@ -49,8 +50,9 @@ pub(super) struct Balance {
 }
 
 /// What an engine can be given.
-struct Room {
-    rank: Rank,
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) rank: Rank,
     /// It has tasks that are none of ours.
     foreign: bool,
     /// How many it holds; `None`: it can be given no more.
@@ -141,17 +143,29 @@ impl Balance {
         Some(task)
     }
 
+    /// What engines can be given at the moment.
+    pub(super) fn rooms(&self, seats: &[Seat], now: Instant) -> Vec<Room> {
+        let room = |seat: &Seat| {
+            let held = self.loads.get(&seat.rank).map_or(0, |load| load.tasks.len());
+            Room { rank: seat.rank, foreign: seat.queued > held, held: self.room(seat.rank, now) }
+        };
+        seats.iter().map(room).collect()
+    }
+
     /// What to do next, if there is something to do and an engine that can be given more.
-    pub(super) fn next(&mut self, seats: &[Seat], now: Instant) -> Option<Fate> {
-        if self.ready.is_empty() {
-            return None;
-        }
-        let rooms: Vec<Room> = seats.iter().map(|seat| self.room(*seat, now)).collect();
-        let (ticket, rank) = self.ready.first(|lane| choose(lane, &rooms))?;
+    pub(super) fn next(&mut self, rooms: &[Room]) -> Option<Fate> {
+        let (ticket, rank) = self.ready.first(|lane| choose(lane, rooms))?;
         if let Some(task) = self.tasks.get_mut(&ticket) {
             self.ready.take(task);
         }
         Some(rank.map_or(Fate::Hopeless(ticket), |rank| Fate::Give(ticket, rank)))
+    }
+
+    /// Looks again at an engine's room, which has been given something.
+    pub(super) fn look_again(&self, rooms: &mut [Room], rank: Rank, now: Instant) {
+        for room in rooms.iter_mut().filter(|room| room.rank == rank) {
+            room.held = self.room(rank, now);
+        }
     }
 
     /// The engine has been given the task, under this number.
@@ -190,27 +204,34 @@ impl Balance {
         Some(ticket)
     }
 
-    /// What is to be taken back, because it waits where it need not.
+    /// What is to be taken back, because it waits where it need not. To be asked when nothing more can be given:
+    /// who has nothing to do then can only have what others hold.
     pub(super) fn recall(&mut self, seats: &[Seat], now: Instant) -> Vec<TaskId> {
-        if seats.len() < 2 {
-            return Vec::new();
-        }
-        let wanted = self.ready.is_empty() && seats.iter().any(|seat| seat.queued == 0);
+        let idle: Vec<Rank> = seats.iter().filter(|seat| seat.queued == 0).map(|seat| seat.rank).collect();
+        let coming: usize = self.loads.values().map(|load| load.recalled.len()).sum();
+        let mut wanted = idle.len().saturating_sub(coming);
         let mut recalled = Vec::new();
-        for seat in seats {
-            let Some(load) = self.loads.get_mut(&seat.rank) else { continue };
-            let (foreign, stuck) = (seat.queued > load.tasks.len(), load.is_stuck(now));
-            for task in load.superfluous(foreign, wanted, now) {
-                // What may run nowhere else stays, and what may wait a little here or there.
-                let balanced = self.there.get(&task).and_then(|(ticket, _)| self.tasks.get(ticket));
-                let elsewhere = |task: &Balanced| {
-                    let others = seats.iter().filter(|other| other.rank != seat.rank);
-                    others.filter(|other| stuck || other.queued == 0).any(|other| task.may_run(other.rank))
-                };
-                if balanced.is_some_and(elsewhere) {
-                    load.recalled.insert(task);
-                    recalled.push(task);
-                }
+        for seat in seats.iter().filter(|_| !idle.is_empty()) {
+            let Some(load) = self.loads.get(&seat.rank) else { continue };
+            let waiting: Vec<TaskId> = load.waiting(seat.queued > load.tasks.len()).collect();
+            // All that waits behind a task that takes long, otherwise one for each that has nothing to do.
+            let tasks = if load.is_stuck(now) {
+                &waiting[..]
+            } else if wanted > 0 && load.is_long(waiting.len()) {
+                wanted -= 1;
+                &waiting[waiting.len() - 1..]
+            } else {
+                continue;
+            };
+            // What may run nowhere else stays.
+            recalled.extend(tasks.iter().filter(|task| {
+                let balanced = self.there.get(task).and_then(|(ticket, _)| self.tasks.get(ticket));
+                balanced.is_some_and(|balanced| idle.iter().any(|rank| balanced.may_run(*rank)))
+            }));
+        }
+        for task in &recalled {
+            if let Some(load) = self.there.get(task).and_then(|(_, rank)| self.loads.get_mut(rank)) {
+                load.recalled.insert(*task);
             }
         }
         recalled
@@ -241,12 +262,9 @@ impl Balance {
         tickets.filter_map(|ticket| self.tasks.get(&ticket)).map(|task| task.name.as_str()).collect()
     }
 
-    /// Whether the engine can be given more.
-    fn room(&self, seat: Seat, now: Instant) -> Room {
-        let load = self.loads.get(&seat.rank);
-        let held = load.map_or(0, |load| load.tasks.len());
-        let window = load.map_or(1, |load| load.window(now));
-        Room { rank: seat.rank, foreign: seat.queued > held, held: (held < window).then_some(held) }
+    /// How many tasks the engine holds, if it can be given more.
+    fn room(&self, rank: Rank, now: Instant) -> Option<usize> {
+        self.loads.get(&rank).map_or(Some(0), |load| load.takes_more(now).then_some(load.tasks.len()))
     }
 
     fn forget_limit(&mut self, ticket: Ticket, task: &Balanced) {

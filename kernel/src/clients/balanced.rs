@@ -67,9 +67,13 @@ impl Clients {
             let living = core.cluster.engines().filter(|engine| engine.lives());
             living.map(|engine| Seat { rank: engine.rank(), queued: engine.tasks().len() }).collect()
         };
-        while let Some(fate) = self.balance.next(&seats(core), core.now) {
+        let mut rooms = self.balance.rooms(&seats(core), core.now);
+        while let Some(fate) = self.balance.next(&rooms) {
             match fate {
-                Fate::Give(ticket, rank) => self.give(ticket, rank, core),
+                Fate::Give(ticket, rank) => {
+                    self.give(ticket, rank, core);
+                    self.balance.look_again(&mut rooms, rank, core.now);
+                }
                 Fate::Hopeless(ticket) => self.give_up(ticket),
             }
             self.follow_endings();

@@ -15,6 +15,9 @@ const MOST_AHEAD: usize = 64;
 pub(super) const PATIENCE: Duration = Duration::from_millis(5);
 const USUAL: f64 = 3.0;
 
+/// What is left, after each task, of the memory of how long an engine was not heard of.
+const MEMORY: f64 = 0.98;
+
 /// How much waiting is worth taking a task back from an engine when another has nothing to do, in seconds.
 const WORTH: f64 = 0.002;
 
@@ -24,8 +27,12 @@ pub(super) struct Load {
     pub(super) tasks: VecDeque<TaskId>,
     /// Those that are to be taken back.
     pub(super) recalled: BTreeSet<TaskId>,
+    /// It holds all that it may, and less than half of that has been done since.
+    full: bool,
     /// How long tasks take there, in seconds.
     usual: Option<f64>,
+    /// How long it had lately nothing to tell though no task took that long, in seconds: it waits for a processor.
+    unheard: f64,
     /// When something last began there, as far as is known.
     progress: Instant,
     /// Somebody has looked, too late to see anything new by looking again.
@@ -34,7 +41,15 @@ pub(super) struct Load {
 
 impl Load {
     pub(super) fn new(now: Instant) -> Load {
-        Load { tasks: VecDeque::new(), recalled: BTreeSet::new(), usual: None, progress: now, looked: false }
+        Load {
+            tasks: VecDeque::new(),
+            recalled: BTreeSet::new(),
+            full: false,
+            usual: None,
+            unheard: 0.0,
+            progress: now,
+            looked: false,
+        }
     }
 
     pub(super) fn give(&mut self, task: TaskId, now: Instant) {
@@ -42,11 +57,14 @@ impl Load {
             self.progress = now;
         }
         self.tasks.push_back(task);
+        self.full = self.tasks.len() >= self.window();
         self.looked = false;
     }
 
     /// A task ran for so many seconds.
     pub(super) fn measured(&mut self, seconds: f64, now: Instant) {
+        let since = now.saturating_duration_since(self.progress).as_secs_f64();
+        self.unheard = (since - seconds).max(self.unheard * MEMORY);
         self.progress = now;
         self.looked = false;
         self.usual = Some(self.usual.map_or(seconds, |usual| usual.mul_add(0.8, 0.2 * seconds)));
@@ -58,6 +76,7 @@ impl Load {
             self.tasks.remove(place);
         }
         self.recalled.remove(&task);
+        self.full &= self.tasks.len() > self.window() / 2;
     }
 
     /// It had begun with these when they were to be taken back: what it holds besides waits behind them.
@@ -73,29 +92,21 @@ impl Load {
         }
     }
 
-    /// How many tasks it may hold.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 64")]
-    pub(super) fn window(&self, now: Instant) -> usize {
-        let usual = self.usual.filter(|_| !self.is_stuck(now));
-        usual.map_or(1, |usual| (AHEAD / usual.max(1e-6)).ceil().clamp(1.0, MOST_AHEAD as f64) as usize)
+    /// Whether it may be given more.
+    pub(super) fn takes_more(&self, now: Instant) -> bool {
+        self.tasks.is_empty() || !(self.full || self.is_stuck(now))
     }
 
-    /// What is to be taken back if others could do it; `foreign`: what runs there is none of these tasks;
-    /// `wanted`: somebody has nothing to do.
-    pub(super) fn superfluous(&self, foreign: bool, wanted: bool, now: Instant) -> Vec<TaskId> {
-        let stuck = self.is_stuck(now);
-        if !stuck && !wanted {
-            return Vec::new();
-        }
-        let waiting = self.tasks.iter().skip(usize::from(!foreign));
-        let waiting: Vec<TaskId> = waiting.filter(|task| !self.recalled.contains(task)).copied().collect();
-        if stuck {
-            waiting
-        } else if self.wait(waiting.len()) > WORTH {
-            waiting.last().copied().into_iter().collect()
-        } else {
-            Vec::new()
-        }
+    /// How many tasks it may hold.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 64")]
+    fn window(&self) -> usize {
+        self.usual.map_or(1, |usual| (AHEAD / usual.max(1e-6)).ceil().clamp(1.0, MOST_AHEAD as f64) as usize)
+    }
+
+    /// What waits there and is not to be taken back yet; `foreign`: what runs there is none of these tasks.
+    pub(super) fn waiting(&self, foreign: bool) -> impl DoubleEndedIterator<Item = TaskId> {
+        let behind = self.tasks.iter().skip(usize::from(!foreign));
+        behind.filter(|task| !self.recalled.contains(task)).copied()
     }
 
     /// When somebody has to look whether tasks wait there behind one that takes long.
@@ -111,15 +122,16 @@ impl Load {
 
     /// How long it may take until the next task ends.
     fn patience(&self) -> Duration {
-        PATIENCE.max(Duration::try_from_secs_f64(USUAL * self.usual.unwrap_or_default()).unwrap_or(PATIENCE))
+        let seconds = USUAL * self.usual.unwrap_or_default().max(self.unheard);
+        PATIENCE.max(Duration::try_from_secs_f64(seconds).unwrap_or(PATIENCE))
     }
 
     pub(super) fn is_stuck(&self, now: Instant) -> bool {
         !self.tasks.is_empty() && self.progress + self.patience() <= now
     }
 
-    /// How long the last of so many may wait, in seconds.
-    fn wait(&self, waiting: usize) -> f64 {
-        self.usual.unwrap_or_default() * f64::from(u32::try_from(waiting).unwrap_or(u32::MAX))
+    /// Whether the last of so many waits longer than it takes to give it to another engine.
+    pub(super) fn is_long(&self, waiting: usize) -> bool {
+        self.usual.unwrap_or_default() * f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)) > WORTH
     }
 }

@@ -18,10 +18,6 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
     pub(super) fn len(&self) -> usize {
         self.count
     }
