@@ -21,7 +21,7 @@ class Sent:
 
     def __init__(self) -> None:
         self._submissions: dict[str, Submission] = {}
-        #: Names and sizes in order. The first key of a dict is not found at once when many have gone before it.
+        #: Names and sizes in order: where many have gone, a dict's first key is not found at once.
         self._order: deque[tuple[str, int]] = deque()
         self._bytes = 0
         self._changing = threading.Lock()

@@ -12,6 +12,7 @@ from parallel_python.client.clientlink import Submission
 from parallel_python.client.task import Task
 from parallel_python.engine import operations
 from parallel_python.serialize import dumps
+from parallel_python.serialize.pickling import are_plain
 
 Dep = tuple[list[str], bool, bool, bool]
 
@@ -90,9 +91,10 @@ def pack_function(function: Callable[..., Any]) -> PackedFunction:
 
 def pack_chunk(packed: PackedFunction, chunk: Sequence[Sequence[Any]]) -> Packed:
     """Pickle the arguments of one task of a map."""
-    if not packed.buffers and all(type(item) in _PLAIN for sequence in chunk for item in sequence):
-        # Nothing in it needs more than what is fastest.
-        return pickle.dumps((operations.MAP, packed[:3], chunk), 5), [], None
+    if not packed.buffers and all(map(are_plain, chunk)):
+        # Ranges and tuples as lists, which are pickled faster.
+        lists = [[*sequence] for sequence in chunk]
+        return pickle.dumps((operations.MAP, packed[:3], lists), 5), [], None
     try:
         data, buffers, _ = dumps(chunk)
     except Exception as error:
@@ -106,10 +108,6 @@ def pack_chunk(packed: PackedFunction, chunk: Sequence[Sequence[Any]]) -> Packed
     blobs, file = bulk.share(buffers)
     shared = None if file is None and packed.file is None else bulk.SharedFiles(file, packed.file)
     return call, [*packed.blobs, *blobs], shared
-
-
-#: Kinds of values that every pickler takes, and that are small.
-_PLAIN = frozenset({int, float, complex, bool, type(None)})
 
 
 def _refusal(error: Exception, call: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> pickle.PicklingError:

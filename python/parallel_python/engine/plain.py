@@ -1,8 +1,8 @@
 """Cells for which IPython would do nothing of its own, run without asking it at every step.
 
-Most parallel cells are nothing but Python, and short. Around them IPython looks for its own syntax in four ways,
-makes coroutines that never wait and a plan of what to show. With more engines than cores, where every step finds
-its caches cold, that is a fifth of a short cell's time.
+Most parallel cells are nothing but Python, and short. Around them IPython looks for its own syntax in four
+ways, makes coroutines that never wait and a plan of what to show. With more engines than cores, where every
+step finds its caches cold, that is a fifth of a short cell's time.
 
 **Invariant**: such a cell does, shows and leaves what it would by IPython's `run_cell`, in the same order.
 Whatever is out of the ordinary goes IPython's way, and every exception is IPython's to show.

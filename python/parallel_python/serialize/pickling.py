@@ -13,7 +13,7 @@ import importlib
 import io
 import pickle
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import CellType, FunctionType, ModuleType
 from typing import Any
@@ -27,6 +27,12 @@ THRESHOLD = 256 * 1024
 
 #: From this size on, in bytes, a pickle travels as a buffer of its own.
 MOST_INSIDE = 1024 * 1024
+
+#: Kinds of values that every pickler takes as they are.
+_PLAIN = frozenset({int, float, complex, bool, type(None)})
+
+#: A list with more items is not looked through.
+_MANY = 64
 
 #: A pickle with this in it, or behind it, may hold references.
 REFERENCE = b"parallel_python.remoting.reference"
@@ -156,6 +162,11 @@ def register_reference(cls: type) -> None:
     _REDUCERS[cls] = _reference
 
 
+def are_plain(values: Iterable[Any]) -> bool:
+    """Whether all values are numbers and the like, which need nothing of what `Pickler` can do."""
+    return all(map(_PLAIN.__contains__, map(type, values)))
+
+
 def dumps(value: Any, *, with_helpers: bool = True) -> tuple[bytes, list[memoryview], bool]:
     """Pickle a value.
 
@@ -170,6 +181,11 @@ def dumps(value: Any, *, with_helpers: bool = True) -> tuple[bytes, list[memoryv
     """
     if choice.other is not None:
         return choice.other(value)
+    if type(value) in _PLAIN or (type(value) is list and len(value) <= _MANY and are_plain(value)):
+        # Nothing in it needs more than what is fastest.
+        data = pickle.dumps(value, 5)
+        if len(data) <= MOST_INSIDE:
+            return data, [], False
     file = io.BytesIO()
     pickler = Pickler(file, with_helpers=with_helpers)
     try:
