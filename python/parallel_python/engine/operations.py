@@ -90,11 +90,22 @@ def pack(value: Any, what: str = "the result") -> tuple[bytes, list[Any]]:
     return data, blobs
 
 
+#: What stood in place of pushed values. The memory of large ones is freed when the client has its answer.
+_replaced: list[Any] = []
+
+
+def let_go() -> None:
+    """Let go of what has been replaced; to be called when the call's end is reported."""
+    if _replaced:
+        _replaced.clear()
+
+
 def push(values: dict[str, Any]) -> None:
     """Bind values to names; a name may also be what stands left of an assignment, as ``a.b`` or ``a[0]``."""
     names = main_namespace()
     for name, value in values.items():
         if name.isidentifier():
+            _replaced.append(names.get(name))
             names[name] = value
         else:
             exec(compile(f"{name} = __pushed__", EXPRESSION, "exec"), names, {"__pushed__": value})

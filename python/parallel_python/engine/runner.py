@@ -43,6 +43,7 @@ class Runner:
                 self.execute(number, code, store_history, measure)
             case (number, "apply", call, buffers):
                 self.apply(number, call, buffers)
+                operations.let_go()
             case (_, "look", question, kind, code, cursor, detail):
                 self.engine.answer(question, completion.answer(self.shell, kind, code, cursor, detail))
             case (number, "comm", *parts):
