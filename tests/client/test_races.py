@@ -60,7 +60,7 @@ def test_1_38_what_comes_while_a_stream_begins_is_shown_once(capsys: pytest.Capt
             followed.append(True)
             streamer.follow(part)
 
-    part.listeners.append(begin)
+    part.listeners += (begin,)
     part.on_stream("stdout", "first\n")
     part.on_stream("stdout", "second\n")
     streamer.end([part])

@@ -132,7 +132,7 @@ def test_2_17_signals(nb: Notebook) -> None:
         import threading
         begun = threading.Event()
         ar = rc[1].apply_async(sleeps)
-        ar._parts[0].listeners.append(lambda part, kind, content: begun.set())
+        ar._parts[0].listeners += (lambda part, kind, content: begun.set(),)
         assert begun.wait(30) or ar.stdout
         assert rc.send_signal('SIGINT', 1, block=True) is None
         raises(ipp.RemoteError, 'KeyboardInterrupt', ar.get, 30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator
 
 from parallel_python.client.clientlink import Submission
@@ -28,14 +29,28 @@ def batches(works: Iterable[Work], first: int) -> Iterator[list[Work]]:
     first : int
         How many tasks the first message has; the next ones have twice as many each, up to `MOST`.
     """
-    batch: list[Work] = []
-    size, most = 0, first
-    for work in works:
-        more = size_of(work[1])
-        if batch and (len(batch) >= most or size + more > MOST_BYTES):
-            yield batch
-            batch, size, most = [], 0, min(2 * most, max(first, MOST))
-        batch.append(work)
-        size += more
-    if batch:
+    works, most = iter(works), first
+    while batch := _take(works, most):
         yield batch
+        most = min(2 * most, max(first, MOST))
+
+
+def _take(works: Iterator[Work], most: int) -> list[Work]:
+    """Return what goes into one message, made while nothing is collected.
+
+    A task is ten objects, all of which are kept: the garbage collector would come with every seventieth task,
+    look through them in vain, and take as long as making them.
+    """
+    batch: list[Work] = []
+    size, collects = 0, gc.isenabled()
+    try:
+        gc.disable()
+        for work in works:
+            batch.append(work)
+            size += size_of(work[1])
+            if len(batch) >= most or size >= MOST_BYTES:
+                break
+    finally:
+        if collects:
+            gc.enable()
+    return batch

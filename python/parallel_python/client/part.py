@@ -65,8 +65,9 @@ class Part:
         self.received: float | None = None
         #: When it began and ended on its engine.
         self.times: tuple[float, float] | None = None
-        self.watchers: list[Callable[[Part], None]] = []
-        self.listeners: list[Listener] = []
+        # Tuples: what thousands of parts share costs the garbage collector nothing.
+        self.watchers: tuple[Callable[[Part], None], ...] = ()
+        self.listeners: tuple[Listener, ...] = ()
         self.waiting: threading.Event | None = None
         self._metadata: Metadata | None = None
         self._payload: tuple[bytes, list[memoryview]] | None = None
@@ -144,7 +145,7 @@ class Part:
         """Have `watcher` called when it is done: now, if it is."""
         with _changing:
             if not self.done:
-                self.watchers.append(watcher)
+                self.watchers += (watcher,)
                 return
         watcher(self)
 
@@ -152,7 +153,7 @@ class Part:
         """Have `listener` called with what comes to be shown; what there is already is returned."""
         metadata = self.metadata
         with _changing:
-            self.listeners.append(listener)
+            self.listeners += (listener,)
             there = [(stream, metadata[stream]) for stream in ("stdout", "stderr") if metadata[stream]]
             there += [("display_data", output) for output in metadata["outputs"]]
             if metadata["execute_result"] is not None:
@@ -162,8 +163,7 @@ class Part:
     def stop_listening(self, listener: Listener) -> None:
         """Have a listener called no more."""
         with _changing:
-            if listener in self.listeners:
-                self.listeners.remove(listener)
+            self.listeners = tuple(one for one in self.listeners if one != listener)
 
     # From here on: for the link's thread alone.
 
@@ -187,7 +187,7 @@ class Part:
         metadata = self.metadata
         with _changing:
             metadata[stream] += text
-            listeners = list(self.listeners)
+            listeners = self.listeners
         self._tell(listeners, stream, text)
 
     def on_publish(self, msg_type: str, content: bytes, metadata: bytes, buffers: Sequence[bytes]) -> None:
@@ -201,7 +201,7 @@ class Part:
             elif msg_type == "clear_output":
                 known["outputs"].clear()
                 known.update(stdout="", stderr="")
-            listeners = list(self.listeners)
+            listeners = self.listeners
         self._tell(listeners, msg_type, message)
 
     def on_result(self, count: int, content: bytes) -> None:
@@ -209,7 +209,7 @@ class Part:
         message, metadata = {**json.loads(content), "execution_count": count}, self.metadata
         with _changing:
             metadata["execute_result"] = message
-            listeners = list(self.listeners)
+            listeners = self.listeners
         self._tell(listeners, "execute_result", message)
 
     def on_value(self, data: bytes, blobs: Sequence[bytes | bulk.Shared]) -> None:
@@ -246,14 +246,14 @@ class Part:
         self._note(self._note_end)
         with _changing:
             self.done = True
-            watchers, self.watchers, waiting = self.watchers, [], self.waiting
-            self.listeners = []
+            watchers, self.watchers, waiting = self.watchers, (), self.waiting
+            self.listeners = ()
         if waiting is not None:
             waiting.set()
         for watcher in watchers:
             watcher(self)
 
-    def _tell(self, listeners: list[Listener], kind: str, content: Any) -> None:
+    def _tell(self, listeners: tuple[Listener, ...], kind: str, content: Any) -> None:
         for listener in listeners:
             listener(self, kind, content)
 

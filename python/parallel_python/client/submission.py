@@ -66,6 +66,10 @@ def pack_call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     return data, *bulk.share(buffers)
 
 
+#: One for all tasks that have none, which the garbage collector need not look at one by one.
+NO_BLOBS: list[Any] = []
+
+
 class PackedFunction(NamedTuple):
     """A function that is pickled once for all tasks of a map, its large buffers shared once."""
 
@@ -94,7 +98,7 @@ def pack_chunk(packed: PackedFunction, chunk: Sequence[Sequence[Any]]) -> Packed
     if not packed.buffers and all(map(are_plain, chunk)):
         # Ranges and tuples as lists, which are pickled faster.
         lists = [[*sequence] for sequence in chunk]
-        return pickle.dumps((operations.MAP, packed[:3], lists), 5), [], None
+        return pickle.dumps((operations.MAP, packed[:3], lists), 5), NO_BLOBS, None
     try:
         data, buffers, _ = dumps(chunk)
     except Exception as error:

@@ -7,10 +7,13 @@ import os
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from parallel_python import bulk
 from parallel_python.client.part import Part
+
+_NONE: Mapping[int | None, weakref.ref[Part]] = MappingProxyType({})
 
 _session = uuid.uuid4().hex
 _numbers = itertools.count()
@@ -69,7 +72,7 @@ class Task:
         self._parts: dict[int | None, Part] = (
             {None: Part(self, None)} if ranks is None else {rank: Part(self, rank) for rank in ranks}
         )
-        self._released: dict[int | None, weakref.ref[Part]] = {}
+        self._released: Mapping[int | None, weakref.ref[Part]] = _NONE
         #: Whether the kernel chooses the engine.
         self.balanced = ranks is None
 

@@ -44,6 +44,7 @@ class Tasks:
 
     def _noted(self, works: Iterable[Work], parts: list[Part]) -> Iterator[Work]:
         """Give work on that is this client's from now on."""
+        watchers = (self._note_done,)
         for work in works:
             for part in work[0]:
                 parts.append(part)
@@ -51,7 +52,7 @@ class Tasks:
                 self._outstanding.add(part.msg_id)
                 self._results.keep(part)
                 self._metadata.keep(part)
-                part.watchers.append(self._note_done)
+                part.watchers = watchers
             yield work
 
     def _undo(self, parts: Sequence[Part]) -> None:

@@ -18,6 +18,7 @@ SHARED = frozenset(
         "IPython.core.history",
         "concurrent.futures._base",
         "parallel_python.client.asyncresult",
+        "parallel_python.client.batches",
         "parallel_python.client.cache",
         "parallel_python.client.engines",
         "parallel_python.client.link",
