@@ -40,6 +40,14 @@ def test_a_thousand_large_values_leave_no_descriptors(nb: Notebook) -> None:
     assert max(grown.values()) < 100, grown
 
 
+def test_what_a_push_replaces_is_gone_before_the_next_call(nb: Notebook) -> None:
+    nb.ok("import ipyparallel as ipp\nview = ipp.Client()[:]")
+    nb.ok("%%px\ngone = []\nclass Old:\n    def __del__(self): gone.append('old')\nvalue = Old()")
+    assert nb.ok("view.push({'value': 1}, block=True); print(view.pull('gone', block=True))").stdout == (
+        f"{[['old']] * 4}\n"
+    )
+
+
 def test_more_values_are_held_than_files_are_usually_allowed() -> None:
     usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, most), most))

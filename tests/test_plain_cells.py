@@ -29,7 +29,7 @@ get_ipython().run_cell_async = tell
 
 WATCH = """%%px
 def before(info):
-    print("before", info.raw_cell, info.transformed_cell, info.store_history, info.silent)
+    print("before", info.raw_cell, getattr(info, "transformed_cell", ""), info.store_history, info.silent)
 def after(result):
     print("after", result.success, result.result, result.execution_count, type(result.error_in_exec))
 get_ipython().events.register("pre_run_cell", before)
@@ -122,6 +122,8 @@ def shown(cell: Cell, rank: int) -> list[str]:
 def test_the_engines_go_different_ways() -> None:
     with Notebook(engines=2) as notebook:
         notebook.ok(APART, timeout=120)
+        if "True" in notebook.ok("%px import IPython; print(IPython.version_info[:2] < (9, 8))").stdout:
+            pytest.skip("an IPython that counts a cell when it has run goes its own way with all cells")
         notebook.ok(TELL)
         assert (
             notebook.ok("%px print('here')").stdout == "[stdout:0] here\n[stdout:1] \nIPython's way\nhere\n"

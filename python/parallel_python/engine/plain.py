@@ -15,12 +15,16 @@ from collections.abc import Coroutine
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
+import IPython
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult
 
 from parallel_python.engine.source import may_await
 
 if TYPE_CHECKING:
     from parallel_python.engine.shell import EngineShell
+
+#: Before that, IPython counted a cell when it had run.
+_COUNTS_FIRST = IPython.version_info[:2] >= (9, 8)
 
 
 def run_plain(shell: EngineShell, raw_cell: str) -> ExecutionResult | None:
@@ -51,12 +55,9 @@ def run_plain(shell: EngineShell, raw_cell: str) -> ExecutionResult | None:
         shell.last_execution_result = result
         shell.displayhook.exec_result = None
     shell.history_manager.store_output(count)
-    # IPython 8 does not keep them.
-    if (
-        result.error_in_exec is not None
-        and (exceptions := getattr(shell.history_manager, "exceptions", None)) is not None
-    ):
-        exceptions[count] = shell._format_exception_for_storage(result.error_in_exec)
+    if result.error_in_exec is not None:
+        kept = shell._format_exception_for_storage(result.error_in_exec)
+        shell.history_manager.exceptions[count] = kept
     trigger("post_execute")
     trigger("post_run_cell", result)
     return result
@@ -65,7 +66,8 @@ def run_plain(shell: EngineShell, raw_cell: str) -> ExecutionResult | None:
 def _is_plain(shell: EngineShell, cell: str) -> bool:
     """Whether IPython would run the cell as it stands."""
     return (
-        not may_await(cell)
+        _COUNTS_FIRST
+        and not may_await(cell)
         and shell.input_transformer_manager.leaves_alone(cell)
         and not shell.input_transformers_post
         and ("\n" in cell or shell.prefilter_manager.leaves_alone(cell))
