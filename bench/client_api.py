@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import statistics
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -106,6 +107,15 @@ def measure(kernel: TimedKernel, code: str, figures: Figures) -> None:
             figures[name].append(figure)
 
 
+def come_to_rest(kernels: Sequence[TimedKernel]) -> None:
+    """Wait: what a side still does of its last turn (ipyparallel's hub files results) is in no figure."""
+    for _ in range(50):
+        before = sum(kernel.cpu_seconds() for kernel in kernels)
+        time.sleep(0.1)
+        if sum(kernel.cpu_seconds() for kernel in kernels) - before < 0.02:
+            return
+
+
 def take_turns(*kernels: TimedKernel) -> list[Figures]:
     """Measure everything, the kernels in turn, each turn beginning with another one."""
     sides = [(kernel, defaultdict[str, list[float]](list)) for kernel in kernels]
@@ -114,6 +124,7 @@ def take_turns(*kernels: TimedKernel) -> list[Figures]:
     for code, turns in TURNS.items():
         for turn in range(turns):
             for kernel, figures in sides[:: 1 if turn % 2 else -1]:
+                come_to_rest(kernels)
                 measure(kernel, code, figures)
     for kernel, figures in sides:
         kernel.cell(FORGET)
