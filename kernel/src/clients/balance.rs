@@ -2,7 +2,7 @@
 //!
 //! Engines hold a few tasks ahead, so that a short one is followed by the next at once; how many depends on how long
 //! tasks took there. They are given more when half of that is done, so that short tasks travel many at a time.
-//! What waits behind a task that takes longer is taken back when another engine has nothing to do.
+//! What waits behind a task that takes longer is taken back, and so is a task for an engine that has nothing to do.
 //!
 //! **Invariant**: pure; a task is at one engine at most, and on none twice but after it was taken back unbegun. What
 //! a step costs does not grow with the number of tasks that wait.
@@ -204,30 +204,34 @@ impl Balance {
         Some(ticket)
     }
 
-    /// What is to be taken back, because it waits where it need not. To be asked when nothing more can be given:
-    /// who has nothing to do then can only have what others hold.
+    /// What is to be taken back, because it waits where it need not: all behind a task that takes long, and of others
+    /// one for each engine that has nothing to do. To be asked when nothing more can be given.
     pub(super) fn recall(&mut self, seats: &[Seat], now: Instant) -> Vec<TaskId> {
-        let idle: Vec<Rank> = seats.iter().filter(|seat| seat.queued == 0).map(|seat| seat.rank).collect();
         let coming: usize = self.loads.values().map(|load| load.recalled.len()).sum();
-        let mut wanted = idle.len().saturating_sub(coming);
+        let mut wanted = seats.iter().filter(|seat| seat.queued == 0).count().saturating_sub(coming);
         let mut recalled = Vec::new();
-        for seat in seats.iter().filter(|_| !idle.is_empty()) {
+        for seat in seats {
             let Some(load) = self.loads.get(&seat.rank) else { continue };
-            let waiting: Vec<TaskId> = load.waiting(seat.queued > load.tasks.len()).collect();
-            // All that waits behind a task that takes long, otherwise one for each that has nothing to do.
-            let tasks = if load.is_stuck(now) {
-                &waiting[..]
-            } else if wanted > 0 && load.is_long(waiting.len()) {
-                wanted -= 1;
-                &waiting[waiting.len() - 1..]
-            } else {
+            let stuck = load.is_stuck(now);
+            if !stuck && wanted == 0 {
                 continue;
-            };
-            // What may run nowhere else stays.
-            recalled.extend(tasks.iter().filter(|task| {
+            }
+            // What may run nowhere else stays, and what may wait a little here or there.
+            let others = seats.iter().filter(|other| other.rank != seat.rank && (stuck || other.queued == 0));
+            let others: Vec<Rank> = others.map(|other| other.rank).collect();
+            let waiting = load.waiting(seat.queued > load.tasks.len());
+            let mut movable = waiting.filter(|task| {
                 let balanced = self.there.get(task).and_then(|(ticket, _)| self.tasks.get(ticket));
-                balanced.is_some_and(|balanced| idle.iter().any(|rank| balanced.may_run(*rank)))
-            }));
+                balanced.is_some_and(|balanced| others.iter().any(|rank| balanced.may_run(*rank)))
+            });
+            if stuck {
+                recalled.extend(movable);
+            } else if load.is_long()
+                && let Some(task) = movable.next_back()
+            {
+                wanted -= 1;
+                recalled.push(task);
+            }
         }
         for task in &recalled {
             if let Some(load) = self.there.get(task).and_then(|(_, rank)| self.loads.get_mut(rank)) {

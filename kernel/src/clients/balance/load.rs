@@ -130,8 +130,9 @@ impl Load {
         !self.tasks.is_empty() && self.progress + self.patience() <= now
     }
 
-    /// Whether the last of so many waits longer than it takes to give it to another engine.
-    pub(super) fn is_long(&self, waiting: usize) -> bool {
-        self.usual.unwrap_or_default() * f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)) > WORTH
+    /// Whether its last task waits longer than it takes to give it to another engine.
+    pub(super) fn is_long(&self) -> bool {
+        let waiting = u32::try_from(self.tasks.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        self.usual.unwrap_or_default() * f64::from(waiting) > WORTH
     }
 }
