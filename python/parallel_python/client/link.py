@@ -80,25 +80,23 @@ class Conversation:
         """
         self.check()
         known: list[Task] = []
-        gone: list[str] = []
         try:
             # An engine each, at once: a call on all of them is one message.
             for batch in batches(works, max(len(self.engines.ids), FEW)):
+                # First: an interrupt may come when it is on its way, and what nobody knows is not aborted.
                 for task, _ in batch:
                     known.append(task)
                     self._tasks[task.name] = self._known[task.name] = task
                 alone = [submission for task, submission in batch if task.file is None]
-                # First: an interrupt may come when it is on its way, and what nobody knows is not aborted.
-                gone.extend(task.name for task, _ in batch)
                 self.link.submit([submission for _, submission in batch])
                 self.sent.remember(alone)
         except BaseException:
             for task in known:
                 self._tasks.pop(task.name, None)
                 _let_go(task)
-            if gone:
+            if known:
                 with suppress(OSError):
-                    self.link.abort(NOBODYS, gone)
+                    self.link.abort(NOBODYS, [task.name for task in known])
             raise
 
     def ask(self, question: str, *details: Any) -> Future[Any]:
