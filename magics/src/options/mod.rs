@@ -2,7 +2,8 @@
 //!
 //! Follows argparse, which IPython's magics use: `--targets 0`, `--targets=0`, `-t 0`, `-t0`, any
 //! prefix that only one option has, flags in one word (`-bt0`), and of contradicting options the
-//! last one. Beyond it, `[0, 2]` and `0, 2` may hold spaces and `-2:` is a value.
+//! last one. Beyond it, `[0, 2]` and `0, 2` may hold spaces and `-2:` is a value; a prefix that only one
+//! option of ipyparallel's has means that one, whatever options were added to those.
 //!
 //! Knows how options are written, not what their values mean: each magic turns the values into its
 //! own arguments.
@@ -22,6 +23,8 @@ pub struct OptionSpec {
     pub value: Value,
     /// What it does, in one line.
     pub help: &'static str,
+    /// Whether ipyparallel has no such option.
+    pub added: bool,
 }
 
 /// Whether an option is followed by a value.
@@ -38,7 +41,29 @@ pub enum Value {
     },
 }
 
+/// An option that is there or not.
+pub(crate) const fn flag(long: &'static str, short: Option<char>, help: &'static str) -> OptionSpec {
+    OptionSpec { long, short, value: Value::Flag, help, added: false }
+}
+
+/// An option with a value, which help calls `metavar`; errors suggest `example`.
+pub(crate) const fn valued(
+    long: &'static str,
+    short: Option<char>,
+    metavar: &'static str,
+    example: &'static str,
+    help: &'static str,
+) -> OptionSpec {
+    OptionSpec { long, short, value: Value::One { metavar, example }, help, added: false }
+}
+
 impl OptionSpec {
+    /// The same, and ipyparallel has no such option.
+    pub(crate) const fn added(mut self) -> OptionSpec {
+        self.added = true;
+        self
+    }
+
     /// All spellings, as argparse names an option in its errors: `-t/--targets`.
     #[must_use]
     pub fn spellings(&self) -> String {
@@ -155,21 +180,20 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The option of that long name, or the only one that begins so.
+    /// The option of that long name, or the only one that begins so, or the only one of ipyparallel's.
     fn named(&self, word: &str, name: &str) -> Result<&'static OptionSpec, UsageError> {
         if let Some(exact) = self.specs.iter().find(|spec| spec.long == name) {
             return Ok(exact);
         }
-        let mut candidates = self
-            .specs
-            .iter()
-            .filter(|spec| !name.is_empty() && !spec.is_letter() && spec.long.starts_with(name));
-        match (candidates.next(), candidates.next()) {
-            (Some(only), None) => Ok(only),
-            (None, _) => Err(self.unknown(word)),
-            (Some(first), Some(second)) => {
-                let all = [first, second].into_iter().chain(candidates);
-                let all: Vec<String> = all.map(|spec| format!("`--{}`", spec.long)).collect();
+        let begins =
+            |spec: &&OptionSpec| !name.is_empty() && !spec.is_letter() && spec.long.starts_with(name);
+        let candidates: Vec<&OptionSpec> = self.specs.iter().filter(begins).collect();
+        let known: Vec<&OptionSpec> = candidates.iter().copied().filter(|spec| !spec.added).collect();
+        match (&candidates[..], &known[..]) {
+            (&[only], _) | (_, &[only]) => Ok(only),
+            ([], _) => Err(self.unknown(word)),
+            _ => {
+                let all: Vec<String> = candidates.iter().map(|spec| format!("`--{}`", spec.long)).collect();
                 Err(UsageError::AmbiguousOption {
                     magic: self.magic.to_owned(),
                     seen: word.to_owned(),

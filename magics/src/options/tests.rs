@@ -1,21 +1,13 @@
 use super::*;
 
 const OPTIONS: &[OptionSpec] = &[
-    OptionSpec {
-        long: "targets",
-        short: Some('t'),
-        value: Value::One { metavar: "TARGETS", example: "0" },
-        help: "",
-    },
-    OptionSpec { long: "block", short: Some('b'), value: Value::Flag, help: "" },
-    OptionSpec { long: "noblock", short: Some('a'), value: Value::Flag, help: "" },
-    OptionSpec { long: "no-stream", short: None, value: Value::Flag, help: "" },
-    OptionSpec {
-        long: "progress-after",
-        short: None,
-        value: Value::One { metavar: "SECONDS", example: "2" },
-        help: "",
-    },
+    valued("targets", Some('t'), "TARGETS", "0", ""),
+    flag("block", Some('b'), ""),
+    flag("noblock", Some('a'), ""),
+    flag("no-stream", None, ""),
+    valued("progress-after", None, "SECONDS", "2", ""),
+    flag("timeout", None, "").added(),
+    flag("timings", None, "").added(),
 ];
 
 /// `targets=0 block | word word`, or the error's text.
@@ -42,6 +34,8 @@ fn options_are_read_as_argparse_reads_them() {
         ("--targets=0", "targets=0"),
         ("--target 0", "targets=0"),
         ("--t=0", "targets=0"),
+        ("--t 0", "targets=0"),
+        ("--timeo", "timeout"),
         ("-t 0", "targets=0"),
         ("-t0", "targets=0"),
         ("-t=0", "targets=0"),
@@ -89,7 +83,7 @@ fn quotes_brackets_and_commas_hold_a_value_together() {
 
 #[test]
 fn errors_say_what_was_seen_and_what_there_is() {
-    let options = "Options of `%%px`: -t/--targets, -b/--block, -a/--noblock, --no-stream, --progress-after";
+    let options = "Options of `%%px`: -t/--targets, -b/--block, -a/--noblock, --no-stream, --progress-after, --timeout, --timings";
     for (line, expect) in [
         ("--badopt", format!("unrecognized arguments: --badopt. {options}")),
         ("--tagrets 0", format!("unrecognized arguments: --tagrets. Did you mean `--targets`? {options}")),
@@ -98,6 +92,7 @@ fn errors_say_what_was_seen_and_what_there_is() {
         ("-x", format!("unrecognized arguments: -x. {options}")),
         ("--", format!("unrecognized arguments: --. {options}")),
         ("--no", "ambiguous option `--no` of `%%px`: it could be `--noblock` or `--no-stream`".to_owned()),
+        ("--ti", "ambiguous option `--ti` of `%%px`: it could be `--timeout` or `--timings`".to_owned()),
         ("-t", "argument -t/--targets: expected one argument, such as `--targets 0`".to_owned()),
         ("-t -b", "argument -t/--targets: expected one argument, such as `--targets 0`".to_owned()),
         ("--block=1", "argument -b/--block: it takes no value, but `1` was given".to_owned()),

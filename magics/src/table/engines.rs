@@ -1,7 +1,7 @@
 //! `%engines`: show, start, stop and restart the engines.
 
 use super::{Call, Example, Magic, Usage};
-use crate::options::{self, OptionSpec, Value};
+use crate::options::{self, OptionSpec, valued};
 use crate::step::{EnginesAction, Step};
 use crate::targets::Targets;
 use crate::usage::{UsageError, closest};
@@ -31,18 +31,8 @@ pub(super) const MAGIC: Magic = Magic {
 };
 
 const OPTIONS: &[OptionSpec] = &[
-    OptionSpec {
-        long: "n",
-        short: Some('n'),
-        value: Value::One { metavar: "N", example: "4" },
-        help: "how many engines, for `start` and `restart`",
-    },
-    OptionSpec {
-        long: "targets",
-        short: Some('t'),
-        value: Value::One { metavar: "TARGETS", example: "0:2" },
-        help: "which engines, for `interrupt`",
-    },
+    valued("n", Some('n'), "N", "4", "how many engines, for `start` and `restart`"),
+    valued("targets", Some('t'), "TARGETS", "0:2", "which engines, for `interrupt`"),
 ];
 
 const ACTIONS: [&str; 4] = ["start", "stop", "restart", "interrupt"];

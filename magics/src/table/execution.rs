@@ -5,81 +5,67 @@
 use std::time::Duration;
 
 use crate::config::{GroupBy, Patience, Signal};
-use crate::options::{Given, OptionSpec, Value};
+use crate::options::{Given, OptionSpec, flag, valued};
 use crate::step::PxArgs;
 use crate::usage::{UsageError, closest};
 
-macro_rules! flag {
-    ($name:ident, $long:literal, $short:expr, $help:literal) => {
-        pub(super) const $name: OptionSpec =
-            OptionSpec { long: $long, short: $short, value: Value::Flag, help: $help };
-    };
-}
-
-macro_rules! valued {
-    ($name:ident, $long:literal, $short:expr, $metavar:literal, $example:literal, $help:literal) => {
-        pub(super) const $name: OptionSpec = OptionSpec {
-            long: $long,
-            short: $short,
-            value: Value::One { metavar: $metavar, example: $example },
-            help: $help,
-        };
-    };
-}
-
-flag!(BLOCK, "block", Some('b'), "wait until the engines are done (the default)");
-flag!(NOBLOCK, "noblock", Some('a'), "do not wait: the cell's value is the `AsyncResult`");
-valued!(
-    TARGETS,
+pub(super) const BLOCK: OptionSpec =
+    flag("block", Some('b'), "wait until the engines are done (the default)");
+pub(super) const NOBLOCK: OptionSpec =
+    flag("noblock", Some('a'), "do not wait: the cell's value is the `AsyncResult`");
+pub(super) const TARGETS: OptionSpec = valued(
     "targets",
     Some('t'),
     "TARGETS",
     "0",
-    "which engines: `0`, `0,2`, `1:3`, `::2`, `{variable}`, `all` (the default)"
+    "which engines: `0`, `0,2`, `1:3`, `::2`, `{variable}`, `all` (the default)",
 );
-flag!(STREAM, "stream", None, "show output as it comes (the default; not with IPP_NONINTERACTIVE=1)");
-flag!(NO_STREAM, "no-stream", None, "show all output at once when the engines are done, grouped");
-valued!(
-    PROGRESS_AFTER,
+pub(super) const STREAM: OptionSpec =
+    flag("stream", None, "show output as it comes (the default; not with IPP_NONINTERACTIVE=1)");
+pub(super) const NO_STREAM: OptionSpec =
+    flag("no-stream", None, "show all output at once when the engines are done, grouped");
+pub(super) const PROGRESS_AFTER: OptionSpec = valued(
     "progress-after",
     None,
     "SECONDS",
     "2",
-    "show progress after so long; 0: at once, -1: never (default: 2)"
+    "show progress after so long; 0: at once, -1: never (default: 2)",
 );
-valued!(
-    SIGNAL,
+pub(super) const SIGNAL: OptionSpec = valued(
     "signal-on-interrupt",
     None,
     "SIGNAL",
     "SIGINT",
-    "what an interrupt sends: a name or number, 0 for nothing (default: SIGINT)"
+    "what an interrupt sends: a name or number, 0 for nothing (default: SIGINT)",
 );
-flag!(VERBOSE, "verbose", None, "say on which engines the code runs");
-flag!(NO_VERBOSE, "no-verbose", None, "do not say it (the default)");
-flag!(COLLAPSE, "collapse", None, "show once what several engines say alike: `[stdout:0-63] hi`");
-flag!(NO_COLLAPSE, "no-collapse", None, "show every engine's output by itself (the default)");
-valued!(
-    TIMEOUT,
+pub(super) const VERBOSE: OptionSpec = flag("verbose", None, "say on which engines the code runs");
+pub(super) const NO_VERBOSE: OptionSpec = flag("no-verbose", None, "do not say it (the default)");
+pub(super) const COLLAPSE: OptionSpec =
+    flag("collapse", None, "show once what several engines say alike: `[stdout:0-63] hi`").added();
+pub(super) const NO_COLLAPSE: OptionSpec =
+    flag("no-collapse", None, "show every engine's output by itself (the default)").added();
+pub(super) const TIMEOUT: OptionSpec = valued(
     "timeout",
     None,
     "SECONDS",
     "60",
-    "interrupt after so long and say where each engine was (default: -1, never)"
-);
-valued!(
-    GROUP,
+    "interrupt after so long and say where each engine was (default: -1, never)",
+)
+.added();
+pub(super) const GROUP: OptionSpec = valued(
     "group-outputs",
     None,
     "GROUPING",
     "engine",
-    "show by `type` (the default), `engine` or `order` of making"
+    "show by `type` (the default), `engine` or `order` of making",
 );
-flag!(BY_ENGINE, "e", Some('e'), "the same as `--group-outputs=engine`");
-flag!(BY_ORDER, "r", Some('r'), "the same as `--group-outputs=order`");
-valued!(OUT, "out", Some('o'), "NAME", "ar", "keep the `AsyncResult` in this variable of the notebook");
-flag!(LOCAL, "local", None, "run the cell in the notebook's own Python as well");
-flag!(STATS, "stats", None, "show time, memory and output of every engine");
+pub(super) const BY_ENGINE: OptionSpec = flag("e", Some('e'), "the same as `--group-outputs=engine`");
+pub(super) const BY_ORDER: OptionSpec = flag("r", Some('r'), "the same as `--group-outputs=order`");
+pub(super) const OUT: OptionSpec =
+    valued("out", Some('o'), "NAME", "ar", "keep the `AsyncResult` in this variable of the notebook");
+pub(super) const LOCAL: OptionSpec = flag("local", None, "run the cell in the notebook's own Python as well");
+pub(super) const STATS: OptionSpec =
+    flag("stats", None, "show time, memory and output of every engine").added();
 
 /// Reads one option of `%%px` into `args`; the options of the other magics are among them.
 pub(super) fn read(given: &Given, args: &mut PxArgs) -> Result<(), UsageError> {
