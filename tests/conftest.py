@@ -5,8 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from headless import assert_nothing_is_left, environment_with
+from headless import assert_nothing_is_left, end_what_runs, environment_with
 from notebook import Notebook, descendants, wait_until_gone
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_runs_on() -> Iterator[None]:
+    """End what tests that failed have left running: such engines belong to no process of the tests'."""
+    yield
+    end_what_runs()
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,25 @@ from pathlib import Path
 
 BIN = Path(sys.executable).parent
 
+#: Every environment that was made, so that a test that fails leaves no engines running.
+_made: list[dict[str, str]] = []
+
 
 def environment_with(runtime: Path) -> dict[str, str]:
     """Return an environment with a runtime folder of its own, in which nothing runs."""
     runtime.mkdir(mode=0o700)
-    return {**os.environ, "XDG_RUNTIME_DIR": str(runtime), "PARALLEL_PYTHON": sys.executable}
+    chosen = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment = {**chosen, "XDG_RUNTIME_DIR": str(runtime), "PARALLEL_PYTHON": sys.executable}
+    _made.append(environment)
+    return environment
+
+
+def end_what_runs() -> None:
+    """End the sets of engines that still run in an environment that was made here."""
+    for environment in _made:
+        if any(Path(environment["XDG_RUNTIME_DIR"]).glob("parallel-python/*.json")):
+            engines(environment, "clean", "--force", "--all")
+    _made.clear()
 
 
 def environment_in(folder: Path, profiles: tuple[str, ...] = ()) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from headless import engines, environment_with
 from notebook import wait_until_gone
 
 START = """
@@ -34,20 +34,12 @@ def files():
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Two engines of profile `large`."""
-    runtime = tmp_path_factory.mktemp("run")
-    runtime.chmod(0o700)
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment |= {"XDG_RUNTIME_DIR": str(runtime), "PARALLEL_PYTHON": sys.executable}
-    program = os.path.join(os.path.dirname(sys.executable), "parallel-python")
-    start = [program, "engines", "start", "-n", "2", "--profile", "large", "--daemonize"]
-    subprocess.run(start, env=environment, check=True, capture_output=True, timeout=120)
-    [entry] = runtime.glob("parallel-python/*.json")
-    pid = json.loads(entry.read_text())["pid"]
+    environment = environment_with(tmp_path_factory.mktemp("large") / "run")
+    engines(environment, "start", "-n", "2", "--profile", "large", "--daemonize")
+    [entry] = json.loads(engines(environment, "list", "--json"))
     yield environment
-    subprocess.run(
-        [program, "engines", "stop", "--profile", "large"], env=environment, check=True, timeout=60
-    )
-    assert not wait_until_gone({pid}, 20)
+    engines(environment, "stop", "--profile", "large")
+    assert not wait_until_gone({entry["pid"]}, 20)
 
 
 def script(environment: dict[str, str], code: str, files: tuple[int, int] = (1024, 524_288)) -> None:

@@ -11,18 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from headless import BIN, environment_with
 from notebook import Notebook, descendants, wait_until_gone
-
-BIN = Path(sys.executable).parent
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which only what these tests start is found."""
-    runtime = tmp_path_factory.mktemp("run")
-    runtime.chmod(0o700)
-    chosen = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return {**chosen, "XDG_RUNTIME_DIR": str(runtime), "PARALLEL_PYTHON": sys.executable}
+    return environment_with(tmp_path_factory.mktemp("plain") / "run")
 
 
 @pytest.fixture(scope="module")
