@@ -11,13 +11,13 @@ use anyhow::{Context, bail};
 use fabric::message::BUILD;
 use fabric::message::client::{Ask, ClientHello, Told};
 use tokio::net::UnixStream;
-use tokio::sync::mpsc::{Sender, UnboundedReceiver};
+use tokio::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
 
 use super::Input;
 use super::connections::is_this_user;
 use super::halves::{self, WriteHalf};
-use super::link::{self, Link, Reader};
+use super::link::{self, Link, Reader, Waiting};
 use super::registry::{self, Entry};
 use crate::backlog::Backlog;
 use crate::cluster::{FromHub, ToHub};
@@ -162,7 +162,7 @@ async fn converse(
     id: LineId,
     profile: &str,
     known: Option<Entry>,
-    queue: UnboundedReceiver<Vec<u8>>,
+    queue: Waiting,
     inputs: &Sender<Input>,
     backlog: &Backlog,
 ) -> anyhow::Result<u32> {

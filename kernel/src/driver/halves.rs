@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream as StdStream;
+use std::sync::Arc;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -19,7 +20,11 @@ pub(super) struct ReadHalf(AsyncFd<StdStream>);
 
 /// The sending direction; it ends with this.
 #[derive(Debug)]
-pub(super) struct WriteHalf(StdStream);
+pub(super) struct WriteHalf(Arc<StdStream>);
+
+/// What ends both directions at once, whatever is being read or written.
+#[derive(Debug)]
+pub(super) struct Cut(Arc<StdStream>);
 
 /// Takes a socket apart.
 ///
@@ -28,7 +33,7 @@ pub(super) struct WriteHalf(StdStream);
 pub(super) fn split(stream: UnixStream) -> io::Result<(ReadHalf, WriteHalf)> {
     let stream = stream.into_std()?;
     let writing = stream.try_clone()?;
-    Ok((ReadHalf(register(stream, Interest::READABLE)?), WriteHalf(writing)))
+    Ok((ReadHalf(register(stream, Interest::READABLE)?), WriteHalf(Arc::new(writing))))
 }
 
 /// Has a descriptor waited for, in one direction.
@@ -71,7 +76,7 @@ impl WriteHalf {
     /// What the system says.
     pub(super) async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            match self.0.write(bytes) {
+            match (&*self.0).write(bytes) {
                 Ok(count) => bytes = &bytes[count..],
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.room().await?,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -81,8 +86,21 @@ impl WriteHalf {
         Ok(())
     }
 
+    /// What ends this direction and the other.
+    pub(super) fn cut(&self) -> Cut {
+        Cut(Arc::clone(&self.0))
+    }
+
     async fn room(&self) -> io::Result<()> {
         register(self.0.as_fd(), Interest::WRITABLE)?.writable().await.map(drop)
+    }
+}
+
+impl Cut {
+    /// Ends both directions: the reading half reads the end of its stream.
+    pub(super) fn both(&self) {
+        // A peer that has gone needs no end.
+        let _ = self.0.shutdown(Shutdown::Both);
     }
 }
 

@@ -87,8 +87,8 @@ pub(crate) async fn serve(plan: Plan, mut said: impl FnMut(&Phase, usize)) -> an
                 files.adopt_ask(&mut ask);
                 hub.on(Event::Asked(client, ask), now)
             }
-            Some(Input::Joined(client, link)) => {
-                connected.joined(client, link);
+            Some(Input::Joined(client, peer)) => {
+                connected.joined(client, peer);
                 Vec::new()
             }
             Some(Input::Left(client)) => {

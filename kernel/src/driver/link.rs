@@ -3,6 +3,9 @@
 //! **Invariant**: what is read reaches the loop in order, and a slow loop slows the reader down (its
 //! channel is bounded), hence the peer, and never loses a message.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use anyhow::Context;
 use fabric::frame::{self, Frames};
 use serde::{Serialize, de::DeserializeOwned};
@@ -20,13 +23,22 @@ const PIECE: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub(super) struct Link {
     queue: UnboundedSender<Vec<u8>>,
+    /// How many bytes wait in it, shared with who writes them.
+    behind: Arc<AtomicUsize>,
+}
+
+/// What is sent on a link and is still to be written.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    queue: UnboundedReceiver<Vec<u8>>,
+    behind: Arc<AtomicUsize>,
 }
 
 impl Link {
     /// Starts the task that writes to `stream`.
     ///
-    /// The queue is not bounded: what the kernel says to one process is small and asked for by a
-    /// person, and a process that does not read must not hold up the loop.
+    /// The queue is not bounded: a process that does not read must not hold up the loop. What may be a stranger's
+    /// program looks how far it is [`behind`](Self::behind).
     #[must_use]
     pub(super) fn start(stream: WriteHalf) -> Self {
         let (link, waiting) = Self::ahead();
@@ -36,32 +48,42 @@ impl Link {
 
     /// One whose stream is still to come: what is sent until then waits for [`write`].
     #[must_use]
-    pub(super) fn ahead() -> (Self, UnboundedReceiver<Vec<u8>>) {
-        let (queue, waiting) = mpsc::unbounded_channel();
-        (Self { queue }, waiting)
+    pub(super) fn ahead() -> (Self, Waiting) {
+        let (sending, queue) = mpsc::unbounded_channel();
+        let behind = Arc::default();
+        (Self { queue: sending, behind: Arc::clone(&behind) }, Waiting { queue, behind })
     }
 
     /// Sends a message. A peer that is gone is reported by the reading end.
     pub(super) fn send<T: Serialize>(&self, message: &T) {
         match frame::encode(message) {
-            Ok(bytes) => drop(self.queue.send(bytes)),
+            Ok(bytes) => {
+                self.behind.fetch_add(bytes.len(), Ordering::Relaxed);
+                drop(self.queue.send(bytes));
+            }
             Err(error) => tracing::error!("a message was not sent: {error}"),
         }
+    }
+
+    /// How many bytes were sent and are not written yet.
+    pub(super) fn behind(&self) -> usize {
+        self.behind.load(Ordering::Relaxed)
     }
 }
 
 /// Writes what is sent on a link, until that is dropped.
-pub(super) async fn write(mut stream: WriteHalf, mut waiting: UnboundedReceiver<Vec<u8>>) {
-    while let Some(mut bytes) = waiting.recv().await {
+pub(super) async fn write(mut stream: WriteHalf, mut waiting: Waiting) {
+    while let Some(mut bytes) = waiting.queue.recv().await {
         // Messages that come in a burst go out in one call.
         while bytes.len() < BURST
-            && let Ok(more) = waiting.try_recv()
+            && let Ok(more) = waiting.queue.try_recv()
         {
             bytes.extend(more);
         }
         if stream.write_all(&bytes).await.is_err() {
             break;
         }
+        waiting.behind.fetch_sub(bytes.len(), Ordering::Relaxed);
     }
 }
 

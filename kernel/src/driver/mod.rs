@@ -46,7 +46,7 @@ use crate::connection::ConnectionFile;
 use crate::session::{Effect, Event, Session};
 use crate::sockets::Sockets;
 use attach::{Attachment, Heard, LineId};
-use clients::{Connected, Door as ClientDoor};
+use clients::{Connected, Door as ClientDoor, Peer};
 use engines::{Engines, Settings};
 use files::Files;
 use launch::Launched;
@@ -67,7 +67,7 @@ enum Input {
     /// A set's launcher runs.
     Launched(SetId, Launched),
     /// A client connected; its sending end is the loop's to keep.
-    Joined(ClientId, Link),
+    Joined(ClientId, Peer),
     /// A client that connected asks for something.
     Asked(ClientId, Ask),
     /// A client has gone.
@@ -181,8 +181,8 @@ pub(crate) async fn run(options: KernelOptions) -> anyhow::Result<()> {
                 machine.engines.launched(set, launched);
                 session.on(Event::Launched(set, terms), now)
             }
-            Some(Input::Joined(client, link)) => {
-                machine.connected.joined(client, link);
+            Some(Input::Joined(client, peer)) => {
+                machine.connected.joined(client, peer);
                 Vec::new()
             }
             Some(Input::Asked(client, mut ask)) => {
