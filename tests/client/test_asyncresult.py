@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import signal
+import sys
 import threading
+import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -115,6 +119,64 @@ def test_4_07_progress_bar(rc: Client, capsys: pytest.CaptureFixture[str]) -> No
     assert rc[:].apply(int).wait_interactive(widget=False) is None
     told = capsys.readouterr()
     assert "int" in told.out and "4/4" in told.out
+
+
+class Limit(TimeoutError):
+    """What a program's own limit raises."""
+
+
+WAITS: dict[str, Callable[[Any], Any]] = {
+    "get": lambda result: result.get(),
+    "get in time": lambda result: result.get(timeout=60),
+    "get the first failure": lambda result: result.get(return_when=concurrent.futures.FIRST_EXCEPTION),
+    "get_dict": lambda result: result.get_dict(),
+    "r": lambda result: result.r,
+    "result": lambda result: result.result(),
+    "wait": lambda result: result.wait(),
+    "wait in time": lambda result: result.wait(60),
+    "wait_for_output": lambda result: result.wait_for_output(),
+    "wait_interactive": lambda result: result.wait_interactive(),
+    "display_outputs": lambda result: result.display_outputs(),
+    "iterate": list,
+    "call": lambda result: result.client[:].apply_sync(wait_at, "gate"),
+    "map": lambda result: result.client[:].map_sync(wait_at, ["gate"] * 4),
+    "execute": lambda result: result.client[:].execute("1", block=True),
+    "pull": lambda result: result.client[:]["mpi_rank"],
+}
+
+
+@pytest.mark.parametrize("how", WAITS)
+def test_4_01_a_limit_of_the_programs_own_ends_the_wait(rc: Client, gate: threading.Event, how: str) -> None:
+    """As with ``signal.alarm``, whose handler often raises a `TimeoutError`."""
+    waiting = threading.main_thread().ident
+    assert waiting is not None
+
+    def over(signum: int, frame: object) -> None:
+        raise Limit
+
+    def give_signal() -> None:
+        # Not before it waits: until then, the signal would come in the test's own lines.
+        until = time.monotonic() + 30
+        while not is_waiting() and time.monotonic() < until:
+            time.sleep(0.01)
+        signal.pthread_kill(waiting, signal.SIGUSR1)
+
+    def is_waiting() -> bool:
+        frame = sys._current_frames()[waiting]
+        return frame.f_code is threading.Condition.wait.__code__ and "gotit" in frame.f_locals
+
+    result = rc[:].apply(wait_at, "gate")
+    before = signal.signal(signal.SIGUSR1, over)
+    giver = threading.Thread(target=give_signal)
+    try:
+        with pytest.raises(Limit):
+            giver.start()
+            WAITS[how](result)
+    finally:
+        giver.join()
+        signal.signal(signal.SIGUSR1, before)
+    gate.set()
+    assert result.get(timeout=30) == [None] * 4
 
 
 def test_4_08_outputs_are_waited_for(rc: Client, capsys: pytest.CaptureFixture[str]) -> None:

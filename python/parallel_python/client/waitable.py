@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import concurrent.futures
+import time
 from collections.abc import Generator
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Future
 from typing import TYPE_CHECKING, Any
@@ -51,9 +52,13 @@ class Waitable(Future[Any]):
             return done, pending
         if self.done():
             return True
+        until = None if limit is None else time.monotonic() + limit
         try:
             super().exception(limit)
         except builtins.TimeoutError:
+            # Of a signal's handler, as those that limit how long something takes, unless the time is over.
+            if until is None or time.monotonic() < until:
+                raise
             return self.done()
         except concurrent.futures.CancelledError:
             pass
