@@ -125,23 +125,23 @@ class Limit(TimeoutError):
     """What a program's own limit raises."""
 
 
-WAITS: dict[str, Callable[[Any], Any]] = {
-    "get": lambda result: result.get(),
-    "get in time": lambda result: result.get(timeout=60),
-    "get the first failure": lambda result: result.get(return_when=concurrent.futures.FIRST_EXCEPTION),
-    "get_dict": lambda result: result.get_dict(),
-    "r": lambda result: result.r,
-    "result": lambda result: result.result(),
-    "wait": lambda result: result.wait(),
-    "wait in time": lambda result: result.wait(60),
-    "wait_for_output": lambda result: result.wait_for_output(),
-    "wait_interactive": lambda result: result.wait_interactive(),
-    "display_outputs": lambda result: result.display_outputs(),
-    "iterate": list,
-    "call": lambda result: result.client[:].apply_sync(wait_at, "gate"),
-    "map": lambda result: result.client[:].map_sync(wait_at, ["gate"] * 4),
-    "execute": lambda result: result.client[:].execute("1", block=True),
-    "pull": lambda result: result.client[:]["mpi_rank"],
+WAITS: dict[str, Callable[[Client, Any], Any]] = {
+    "get": lambda rc, result: result.get(),
+    "get in time": lambda rc, result: result.get(timeout=60),
+    "get the first failure": lambda rc, result: result.get(return_when=concurrent.futures.FIRST_EXCEPTION),
+    "get_dict": lambda rc, result: result.get_dict(),
+    "r": lambda rc, result: result.r,
+    "result": lambda rc, result: result.result(),
+    "wait": lambda rc, result: result.wait(),
+    "wait in time": lambda rc, result: result.wait(60),
+    "wait_for_output": lambda rc, result: result.wait_for_output(),
+    "wait_interactive": lambda rc, result: result.wait_interactive(),
+    "display_outputs": lambda rc, result: result.display_outputs(),
+    "iterate": lambda rc, result: list(result),
+    "call": lambda rc, result: rc[:].apply_sync(wait_at, "gate"),
+    "map": lambda rc, result: rc[:].map_sync(wait_at, ["gate"] * 4),
+    "execute": lambda rc, result: rc[:].execute("1", block=True),
+    "pull": lambda rc, result: rc[:]["mpi_rank"],
 }
 
 
@@ -156,6 +156,7 @@ def test_4_01_a_limit_of_the_programs_own_ends_the_wait(rc: Client, gate: thread
 
     def give_signal() -> None:
         # Not before it waits: until then, the signal would come in the test's own lines.
+        begun.wait()
         until = time.monotonic() + 30
         while not is_waiting() and time.monotonic() < until:
             time.sleep(0.01)
@@ -165,13 +166,15 @@ def test_4_01_a_limit_of_the_programs_own_ends_the_wait(rc: Client, gate: thread
         frame = sys._current_frames()[waiting]
         return frame.f_code is threading.Condition.wait.__code__ and "gotit" in frame.f_locals
 
+    begun = threading.Event()
     result = rc[:].apply(wait_at, "gate")
     before = signal.signal(signal.SIGUSR1, over)
     giver = threading.Thread(target=give_signal)
+    giver.start()
     try:
         with pytest.raises(Limit):
-            giver.start()
-            WAITS[how](result)
+            begun.set()
+            WAITS[how](rc, result)
     finally:
         giver.join()
         signal.signal(signal.SIGUSR1, before)
