@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fabric::frame::FrameError;
-use fabric::message::client::{Ask, EnginesAction, Query};
+use fabric::message::client::{Ask, EnginesAction, Forgotten, Query};
 use pyo3::exceptions::{PyConnectionError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -118,9 +118,16 @@ impl ClientLink {
         self.ask(py, Ask::Query { ask, query })
     }
 
-    /// Says that nobody holds these results any more; `purge` forgets the tasks altogether.
-    fn forget(&self, py: Python<'_>, names: Vec<String>, purge: bool) -> PyResult<()> {
-        self.ask(py, Ask::Forget { names, purge })
+    /// Says that these tasks are held no more, `watch`; that their `values` were taken as well; or that nobody asks for
+    /// their `records` again.
+    fn forget(&self, py: Python<'_>, names: Vec<String>, what: &str) -> PyResult<()> {
+        let what = match what {
+            "watch" => Forgotten::Watch,
+            "values" => Forgotten::Values,
+            "records" => Forgotten::Records,
+            other => return Err(PyValueError::new_err(format!("cannot forget `{other}`"))),
+        };
+        self.ask(py, Ask::Forget { names, what })
     }
 
     /// Waits until something is told: everything that is there, as tuples; None when the link has ended.

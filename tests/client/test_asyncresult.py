@@ -337,9 +337,15 @@ def test_results_that_are_shared_are_let_go(rc: Client, twin: Twin) -> None:
     assert twin.forgotten == []
     name = result.msg_ids[0].partition("@")[0]
     del result
-    assert twin.forgotten == [(name, False)]
+    assert twin.forgotten == [(name, "values")]
     array += 1
     assert array.sum() == 200_000
+    unseen = rc[0].apply_async(numpy.ones, 100_000)
+    name = unseen.msg_ids[0].partition("@")[0]
+    unseen.wait()
+    rc[0].apply_sync(int)
+    del unseen
+    assert twin.forgotten[1:] == [(name, "watch")], "it can be asked for by its id"
 
 
 def test_the_end_of_the_link_is_an_error(rc: Client, twin: Twin, gate: threading.Event) -> None:

@@ -14,6 +14,21 @@ import pytest
 from headless import BIN, environment_with
 from notebook import Notebook, descendants, wait_until_gone
 
+#: A process that maps the memory of a result only when it is told to.
+LATE = """
+import sys, ipyparallel as ipp
+from parallel_python import bulk
+rc = ipp.Client(profile='mpi')
+receive = bulk.receive
+def late(blobs):
+    print('connected', flush=True)
+    sys.stdin.readline()
+    bulk.receive = receive
+    return receive(blobs)
+bulk.receive = late
+print([float(one[0]) for one in rc.get_result(sys.argv[1:]).get()], flush=True)
+"""
+
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
@@ -182,6 +197,65 @@ def test_5_16_to_18_starting_listing_and_stopping(headless: dict[str, str]) -> N
         command = [BIN / "parallel-python", "engines", action, "--profile", profile]
         done = subprocess.run(command, env=headless, capture_output=True, text=True, timeout=60)
         assert done.returncode == 1 and said in done.stderr
+
+
+def test_2_24_large_results_by_their_ids(headless: dict[str, str]) -> None:
+    """What nobody has taken is there for whoever asks; what was let go of is an error."""
+    pytest.importorskip("numpy")
+    ids = script(
+        headless,
+        """
+import ipyparallel as ipp, numpy
+rc = ipp.Client(profile='mpi')
+ids = rc[:].apply_async(numpy.full, 1_000_000, 7.0).msg_ids
+assert rc.wait()
+import gc; gc.collect()
+print(ids)
+""",
+    )
+    taken = f"""
+import ipyparallel as ipp
+rc = ipp.Client(profile='mpi')
+ids = {ids.strip()}
+result = rc.get_result(ids)
+assert [float(one.sum()) for one in result.get()] == [7e6, 7e6]
+"""
+    script(headless, taken)
+    script(
+        headless,
+        taken
+        + """
+del result
+try:
+    rc.get_result(ids).get()
+except ipp.RemoteError as error:
+    assert 'no longer there (it is large, and was let go of' in str(error), error
+else:
+    raise AssertionError('it was let go of')
+""",
+    )
+
+
+def test_2_24_a_late_reader_gets_its_result(headless: dict[str, str]) -> None:
+    """One client has let go of a value, and its memory, before another has opened it."""
+    pytest.importorskip("numpy")
+    script(
+        headless,
+        f"""
+import ipyparallel as ipp, numpy, os, signal, subprocess, sys
+rc = ipp.Client(profile='mpi')
+result = rc[:].apply_async(numpy.full, 1_000_000, 1.0)
+result.wait()
+late = subprocess.Popen([sys.executable, '-c', {LATE!r}, *result.msg_ids], stdin=-1, stdout=-1, text=True)
+assert late.stdout.readline() == 'connected\\n'
+result.get()
+del result
+rc[:].apply_sync(numpy.full, 1_000_000, 666.0)
+print('go', file=late.stdin, flush=True)
+assert late.stdout.readline() == '[1.0, 1.0]\\n'
+assert late.wait(60) == 0
+""",
+    )
 
 
 def test_stopped_and_started_again(environment: dict[str, str]) -> None:

@@ -29,7 +29,7 @@ class Twin:
         self.pids = [10_000 + rank for rank in range(engines)]
         self.aborted: set[str] = set()
         self.interrupted: list[str] = []
-        self.forgotten: list[tuple[str, bool]] = []
+        self.forgotten: list[tuple[str, str]] = []
         self.left: dict[str, int] = {}
         #: How much each engine has to do.
         self.load = [0] * engines
@@ -82,8 +82,8 @@ class Twin:
     def interrupt(self, names: list[str]) -> None:
         self.interrupted.extend(names)
 
-    def forget(self, names: list[str], purge: bool) -> None:
-        self.forgotten.extend((name, purge) for name in names)
+    def forget(self, names: list[str], what: str) -> None:
+        self.forgotten.extend((name, what) for name in names)
 
     def query(self, ask: int, query: str, targets: list[int]) -> None:
         self.tell("answer", ask, json.dumps([]).encode())

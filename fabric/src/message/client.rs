@@ -97,13 +97,24 @@ pub enum Ask {
         /// What is asked for.
         query: Query,
     },
-    /// Nobody holds these results any more: their shared memory may go.
+    /// Less of some tasks is needed.
     Forget {
-        /// The tasks' names, or with `purge` ids of parts.
+        /// The tasks' names, or ids of parts where their records are to go.
         names: Vec<String>,
-        /// Forget that they were, too.
-        purge: bool,
+        /// What may go.
+        what: Forgotten,
     },
+}
+
+/// What need not be remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Forgotten {
+    /// Who says so holds these tasks no more, and has never looked at their values.
+    Watch,
+    /// Who says so has had their values and holds them no more: their shared memory may go, unless others hold them.
+    Values,
+    /// Everything, also that they were.
+    Records,
 }
 
 /// What can be done to all engines.

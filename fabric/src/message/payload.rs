@@ -76,6 +76,18 @@ impl Payload {
         })
     }
 
+    /// Has what is in shared memory be lost, and says why. Returns how many bytes that was.
+    pub fn lose_shared(&mut self, why: &str) -> u64 {
+        let mut lost = 0;
+        for blob in &mut self.buffers {
+            if let Blob::Shared(shared) = blob {
+                lost += shared.length;
+                *blob = Blob::Lost(why.to_owned());
+            }
+        }
+        lost
+    }
+
     /// Why a buffer is lost, if one is.
     #[must_use]
     pub fn lost(&self) -> Option<&str> {

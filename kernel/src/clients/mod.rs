@@ -41,7 +41,7 @@ mod telling;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
-use fabric::message::client::{Ask, Query, Submission, Told};
+use fabric::message::client::{Ask, Forgotten, Query, Submission, Told};
 use fabric::message::report::Event;
 use fabric::message::task::TaskId;
 use serde_json::Value;
@@ -174,8 +174,13 @@ impl Clients {
             Ask::Query { ask, query: Query::Stacks { targets } } => {
                 self.stacks(client, ask, &targets, core);
             }
-            Ask::Forget { names, purge } => {
-                let files = if purge { self.store.purge(&names) } else { self.store.forget(&names) };
+            Ask::Forget { names, what } => {
+                let files = match what {
+                    Forgotten::Records => self.store.purge(&names),
+                    Forgotten::Watch | Forgotten::Values => {
+                        self.store.let_go(client, &names, what == Forgotten::Values)
+                    }
+                };
                 self.close(files);
             }
         }

@@ -2,8 +2,9 @@
 //!
 //! **Invariant**: a task that has not ended is remembered. Of those that ended, [`MOST`] records and [`MOST_BYTES`]
 //! of values are kept, the latest; a value in shared memory that somebody was told of and may not have opened
-//! yet is kept beyond that, until it is forgotten or everybody who was told has gone. How tasks ended is kept
-//! longer than their records, for tasks that depend on them.
+//! yet is kept beyond that, until everybody who was told holds it no more or has gone. Then it goes at once if it
+//! was taken, so that memory is free when the last one has let go of it; what nobody has looked at can still be
+//! asked for. How tasks ended is kept longer than their records, for tasks that depend on them.
 
 mod record;
 
@@ -119,10 +120,7 @@ impl Store {
         self.endings.insert(name.to_owned(), ending);
         self.endings_order.push_back(name.to_owned());
         self.ended.push_back(name.to_owned());
-        if record.forgotten {
-            files.append(&mut record.files);
-            self.bytes -= record.forget_shared();
-        }
+        files.extend(record.drop_what_was_taken(&mut self.bytes));
         files.extend(self.trim());
         files
     }
@@ -141,18 +139,17 @@ impl Store {
         log
     }
 
-    /// Nobody holds the values of these tasks. Returns the memory files to close.
+    /// A client holds these tasks no more; `taken`: it has had their values. Returns the memory files to close.
     #[must_use]
-    pub(super) fn forget(&mut self, names: &[String]) -> Vec<u32> {
+    pub(super) fn let_go(&mut self, client: ClientId, names: &[String], taken: bool) -> Vec<u32> {
         let mut files = Vec::new();
         for name in names {
             let Some(record) = self.records.get_mut(name) else { continue };
-            record.forgotten = true;
-            if record.over {
-                files.append(&mut record.files);
-                self.bytes -= record.forget_shared();
-            }
+            record.watchers.remove(&client);
+            record.taken |= taken;
+            files.extend(record.drop_what_was_taken(&mut self.bytes));
         }
+        files.extend(self.trim());
         files
     }
 
@@ -163,8 +160,8 @@ impl Store {
         for (name, meant) in meant(ids) {
             let Some(record) = self.records.get_mut(name) else { continue };
             if !record.over {
-                // Its values go when it has ended.
-                record.forgotten |= meant == Meant::Whole;
+                // Its values go when it has ended, and nobody waits for it.
+                record.taken |= meant == Meant::Whole;
                 continue;
             }
             let before = record.bytes;
@@ -183,11 +180,14 @@ impl Store {
     /// A client has gone. Returns the memory files to close.
     #[must_use]
     pub(super) fn leave(&mut self, client: ClientId) -> Vec<u32> {
+        let mut files = Vec::new();
         for record in self.records.values_mut() {
             record.watchers.remove(&client);
             record.asker.take_if(|asker| *asker == client);
+            files.extend(record.drop_what_was_taken(&mut self.bytes));
         }
-        self.trim()
+        files.extend(self.trim());
+        files
     }
 
     /// Records as JSON, in the order of submission: of these names, or all. `runs` tells whether a task is

@@ -47,7 +47,7 @@ class ClientLink(Protocol):
         """Ask for queues, records, status or stacks."""
         ...
 
-    def forget(self, names: list[str], purge: bool) -> None:
+    def forget(self, names: list[str], what: str) -> None:
         """Let go of results."""
         ...
 

@@ -30,7 +30,7 @@ from parallel_python.client.batches import Work, batches
 from parallel_python.client.clientlink import ClientLink
 from parallel_python.client.engines import Engines
 from parallel_python.client.errors import EngineError, KernelError, RemoteError, TaskAborted
-from parallel_python.client.part import Part, split_id
+from parallel_python.client.part import Hold, Part, split_id
 from parallel_python.client.sent import Sent
 from parallel_python.client.task import Task
 
@@ -141,11 +141,11 @@ class Conversation:
         """Take in what will be told of a task that was submitted elsewhere."""
         self._tasks[task.name] = self._known[task.name] = task
 
-    def _forget(self, name: str) -> None:
-        """Say that nobody holds a task's results any more; called when that is so, in any thread."""
+    def _let_go_of(self, name: str, hold: Hold) -> None:
+        """Say that nobody here holds a task's results any more; called when that is so, in any thread."""
         if not self.ended and os.getpid() == self.pid:
             try:
-                self.link.forget([name], False)
+                self.link.forget([name], "values" if hold.taken else "watch")
             except OSError:
                 pass  # The kernel is gone, and the results with it.
 
@@ -280,8 +280,8 @@ class Conversation:
             if not part.done:
                 part.finish(why())
         task.release()
-        if task.shared:
-            weakref.finalize(task, self._forget, name).atexit = False
+        if task.hold is not None:
+            weakref.finalize(task, self._let_go_of, name, task.hold).atexit = False
 
     def _answer(self, number: int, data: bytes) -> None:
         if (answer := self._answers.pop(number, None)) is not None:

@@ -34,6 +34,18 @@ def split_id(msg_id: str) -> tuple[str, int | None]:
     return (name, int(rank)) if mark and rank.isdecimal() else (msg_id, None)
 
 
+class Hold:
+    """What is known of values that the kernel holds for a task; it outlives the task.
+
+    Attributes
+    ----------
+    taken : bool
+        Whether somebody here has had a value. One that nobody has looked at can be asked for by its id.
+    """
+
+    taken = False
+
+
 class Part:
     """One task on one engine.
 
@@ -129,6 +141,8 @@ class Part:
             with _changing:
                 if self._payload is not None:
                     self._value, self._payload = value, None
+            if self.task.hold is not None:
+                self.task.hold.taken = True
         return self._value
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -220,8 +234,7 @@ class Part:
             self.error = RemoteError(
                 "EngineError", f"the result is no longer there ({error})", "", self.engine_info
             )
-        if blobs:
-            self.task.shared = True
+        self._note_hold(blobs)
 
     def on_data(self, data: bytes, blobs: Sequence[bytes | bulk.Shared]) -> None:
         """Take in what ``publish_data`` gave."""
@@ -229,6 +242,11 @@ class Part:
             self.metadata["data"].update(loads(data, bulk.receive(blobs)))
         except Exception as error:
             self.metadata["data"]["error"] = error
+        self._note_hold(blobs)
+
+    def _note_hold(self, blobs: Sequence[bytes | bulk.Shared]) -> None:
+        if blobs and self.task.hold is None:
+            self.task.hold = Hold()
 
     def on_times(self, count: int, started: float, completed: float) -> None:
         """Note when it ran, by its engine's clock."""

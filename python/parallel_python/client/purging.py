@@ -40,7 +40,7 @@ class Purging:
     def purge_hub_results(self, jobs: Any = (), targets: Any = ()) -> None:
         """Have the kernel forget records and values; arguments as `purge_local_results`."""
         ids = self._to_purge(jobs, targets, everywhere=True)
-        self._conversation.link.forget(sorted(set(ids)), True)
+        self._conversation.link.forget(sorted(set(ids)), "records")
 
     def purge_results(self, jobs: Any = (), targets: Any = ()) -> None:
         """Forget records and values, here and in the kernel; arguments as `purge_local_results`."""

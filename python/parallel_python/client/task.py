@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from parallel_python import bulk
-from parallel_python.client.part import Part
+from parallel_python.client.part import Hold, Part
 
 _NONE: Mapping[int | None, weakref.ref[Part]] = MappingProxyType({})
 
@@ -65,8 +65,8 @@ class Task:
         self.after: list[str] = []
         self.follow: list[str] = []
         self.broadcast = self.coalescing = False
-        #: Whether results lie in memory that the kernel holds for us.
-        self.shared = False
+        #: Of results in memory that the kernel holds for us.
+        self.hold: Hold | None = None
         #: What the submission shares, until the kernel has it.
         self.file: bulk.SharedFile | bulk.SharedFiles | None = None
         self._parts: dict[int | None, Part] = (

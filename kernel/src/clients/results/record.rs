@@ -19,6 +19,10 @@ pub(super) const MOST_OUTPUT: usize = 1 << 20;
 /// How many bytes are kept of what one task shows of its state (`publish_data`), the latest.
 pub(super) const MOST_DATA: u64 = 256 << 20;
 
+/// What is said of a value that is not kept any more.
+const LET_GO: &str = "it is large, and was let go of when the last one who had taken it held it no more: keep its \
+                      `AsyncResult`, or what it gave";
+
 /// One task.
 #[derive(Debug)]
 pub(in crate::clients) struct Record {
@@ -45,7 +49,8 @@ pub(in crate::clients) struct Record {
     /// Memory files of its values, by their descriptors in this process.
     pub(super) files: Vec<u32>,
     pub(in crate::clients) over: bool,
-    pub(super) forgotten: bool,
+    /// Somebody has had its values.
+    pub(super) taken: bool,
 }
 
 /// What is known of a task on one engine.
@@ -90,7 +95,7 @@ impl Record {
             shown: 0,
             files: Vec::new(),
             over: false,
-            forgotten: false,
+            taken: false,
         }
     }
 
@@ -148,20 +153,24 @@ impl Record {
         files
     }
 
-    /// Drops the values that are in shared memory: how many bytes they were.
-    pub(super) fn forget_shared(&mut self) -> u64 {
+    /// Drops what is in shared memory if it was taken and nobody holds it. Returns the memory files; `bytes` are those of
+    /// all records. Who asks for a value later is told why it is not there.
+    #[must_use]
+    pub(super) fn drop_what_was_taken(&mut self, bytes: &mut u64) -> Vec<u32> {
+        if !self.over || !self.taken || !self.watchers.is_empty() || self.files.is_empty() {
+            return Vec::new();
+        }
         let mut dropped = 0;
-        self.log.retain(|told| {
-            let Told::Report { event, .. } = told else { return true };
-            let shared = event.payload().filter(|payload| payload.shared().next().is_some());
-            dropped += shared.map_or(0, Payload::size);
-            if matches!(event, Event::Data { .. }) {
-                self.shown -= shared.map_or(0, Payload::size);
-            }
-            shared.is_none()
-        });
+        for told in &mut self.log {
+            let Told::Report { event, .. } = told else { continue };
+            let is_shown = matches!(event, Event::Data { .. });
+            let lost = event.payload_mut().map_or(0, |payload| payload.lose_shared(LET_GO));
+            dropped += lost;
+            self.shown -= if is_shown { lost } else { 0 };
+        }
         self.bytes -= dropped;
-        dropped
+        *bytes -= dropped;
+        std::mem::take(&mut self.files)
     }
 
     /// Drops what these engines did of it: the memory files of their values.
@@ -196,7 +205,7 @@ impl Record {
 
     /// Somebody who is there was told of a memory file and has not said to be done with it.
     pub(super) fn is_held(&self) -> bool {
-        !self.files.is_empty() && !self.forgotten && !self.watchers.is_empty()
+        !self.files.is_empty() && !self.watchers.is_empty()
     }
 
     pub(super) fn json(&self, name: &str, runs: &impl Fn(&str, Rank) -> bool) -> Value {

@@ -70,9 +70,15 @@ fn a_shared_value_lives_as_long_as_somebody_may_open_it() {
         assert!(store.note(name, &report(name, value(descriptor, MOST_BYTES))).is_empty());
         assert!(end(&mut store, name).is_empty(), "the client is there");
     }
-    assert_eq!(store.forget(&["a".to_owned()]), [7]);
+    assert_eq!(store.let_go(1, &["a".to_owned()], true), [7]);
     assert!(store.get("a").is_some(), "that it was is remembered");
     assert_eq!(store.bytes, MOST_BYTES);
+    let lost = |told: &Told| matches!(told, Told::Report { event, .. } if event.payload().is_some_and(|one| one.lost().is_some()));
+    assert_eq!(
+        store.replay("a").iter().filter(|told| lost(told)).count(),
+        1,
+        "who asks again is told why it is not there"
+    );
     open(&mut store, "c", Some(2));
     assert!(store.note("c", &report("c", value(9, 1))).is_empty());
     assert!(end(&mut store, "c").is_empty());
@@ -136,4 +142,37 @@ fn a_failure_is_no_success() {
     drop(store.note("a", &Told::Over { name: "a".to_owned() }));
     assert_eq!(store.ending("a"), Some(&Ending { success: false, ranks: BTreeSet::from([0]) }));
     assert_eq!(store.json(None, |_, _| false)[0]["parts"]["0"]["status"], "aborted");
+}
+
+#[test]
+fn what_one_lets_go_of_is_there_for_the_others() {
+    let mut store = Store::default();
+    open(&mut store, "a", Some(1));
+    assert!(store.note("a", &report("a", value(7, 5))).is_empty());
+    store.watch("a", 2);
+    assert!(end(&mut store, "a").is_empty());
+    let name = ["a".to_owned()];
+    assert!(store.let_go(1, &name, true).is_empty(), "another was told of it");
+    assert_eq!(store.replay("a").iter().filter_map(|told| told_value(told)?.shared().next()).count(), 1);
+    assert_eq!(store.leave(2), [7]);
+    assert!(store.leave(2).is_empty() && store.purge(&name).is_empty(), "it is closed once");
+    assert_eq!(store.bytes, 0);
+}
+
+#[test]
+fn what_nobody_has_looked_at_can_be_asked_for() {
+    let mut store = Store::default();
+    open(&mut store, "a", Some(1));
+    assert!(store.note("a", &report("a", value(7, 5))).is_empty());
+    assert!(end(&mut store, "a").is_empty());
+    let name = ["a".to_owned()];
+    assert!(store.let_go(1, &name, false).is_empty());
+    store.watch("a", 2);
+    assert_eq!(store.replay("a").iter().filter_map(|told| told_value(told)?.shared().next()).count(), 1);
+    assert_eq!(store.let_go(2, &name, true), [7]);
+}
+
+fn told_value(told: &Told) -> Option<&Payload> {
+    let Told::Report { event, .. } = told else { return None };
+    event.payload()
 }

@@ -1,6 +1,6 @@
 //! The mirror by what it says and hears: no hub, no process, no clock.
 
-use fabric::message::client::EngineInfo;
+use fabric::message::client::{EngineInfo, Forgotten};
 use fabric::message::lifeline::Status;
 use fabric::message::report::{Event, Outcome, Raised, StreamName};
 use serde_json::{Value, json};
@@ -191,7 +191,10 @@ fn what_a_widget_has_its_engine_do_is_not_remembered() {
     play.act(|attached, _, out| attached.submit(&[0], work, "w".to_owned(), out)).unwrap();
     let name = "px_1_01234567".to_owned();
     play.tell(Told::Over { name: name.clone() });
-    assert_eq!(play.said.last(), Some(&ToHub::Ask(Ask::Forget { names: vec![name], purge: true })));
+    assert_eq!(
+        play.said.last(),
+        Some(&ToHub::Ask(Ask::Forget { names: vec![name], what: Forgotten::Records }))
+    );
 }
 
 #[test]

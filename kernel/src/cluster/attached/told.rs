@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use fabric::message::client::{Ask, EngineInfo, EnginesAction, Told};
+use fabric::message::client::{Ask, EngineInfo, EnginesAction, Forgotten, Told};
 use fabric::message::lifeline::Status;
 use fabric::message::report::{Event, Raised};
 use fabric::message::task::TaskId;
@@ -189,7 +189,8 @@ impl Attached {
     fn over(&mut self, task: TaskId, out: &mut Output) {
         let Some(flight) = self.flights.remove(&task) else { return };
         if flight.passing && self.hub == Hub::Joined {
-            out.hub.push(ToHub::Ask(Ask::Forget { names: vec![flight.name.clone()], purge: true }));
+            out.hub
+                .push(ToHub::Ask(Ask::Forget { names: vec![flight.name.clone()], what: Forgotten::Records }));
         }
         self.ended.push_back(flight.name);
         if self.ended.len() > REMEMBERED
