@@ -47,6 +47,8 @@ pub(super) struct Balance {
     limits: BTreeSet<(Instant, Ticket)>,
     loads: BTreeMap<Rank, Load>,
     there: HashMap<TaskId, (Ticket, Rank)>,
+    /// How many tasks were given to engines.
+    turns: u64,
 }
 
 /// What an engine can be given.
@@ -57,6 +59,8 @@ pub(super) struct Room {
     foreign: bool,
     /// How many it holds; `None`: it can be given no more.
     held: Option<usize>,
+    /// When it was last given something, counted in tasks.
+    turn: u64,
 }
 
 /// What is to become of a task.
@@ -85,7 +89,7 @@ impl Balance {
         if self.depending.remove(&ticket)
             && let Some(task) = self.tasks.get_mut(&ticket)
         {
-            self.ready.push_back(ticket, task);
+            self.ready.put(ticket, task);
         }
     }
 
@@ -120,7 +124,7 @@ impl Balance {
 
     /// Whether an engine has the task.
     pub(super) fn is_given(&self, ticket: Ticket) -> bool {
-        !self.depends(ticket) && self.get(ticket).is_some_and(|task| task.place.is_none())
+        !self.depends(ticket) && self.get(ticket).is_some_and(|task| !task.is_ready)
     }
 
     /// What no engine has.
@@ -146,8 +150,9 @@ impl Balance {
     /// What engines can be given at the moment.
     pub(super) fn rooms(&self, seats: &[Seat], now: Instant) -> Vec<Room> {
         let room = |seat: &Seat| {
-            let held = self.loads.get(&seat.rank).map_or(0, |load| load.tasks.len());
-            Room { rank: seat.rank, foreign: seat.queued > held, held: self.room(seat.rank, now) }
+            let (held, turn) =
+                self.loads.get(&seat.rank).map_or((0, 0), |load| (load.tasks.len(), load.turn));
+            Room { rank: seat.rank, foreign: seat.queued > held, held: self.room(seat.rank, now), turn }
         };
         seats.iter().map(room).collect()
     }
@@ -165,12 +170,14 @@ impl Balance {
     pub(super) fn look_again(&self, rooms: &mut [Room], rank: Rank, now: Instant) {
         for room in rooms.iter_mut().filter(|room| room.rank == rank) {
             room.held = self.room(rank, now);
+            room.turn = self.turns;
         }
     }
 
     /// The engine has been given the task, under this number.
     pub(super) fn given(&mut self, ticket: Ticket, task: TaskId, rank: Rank, now: Instant) {
-        self.loads.entry(rank).or_insert_with(|| Load::new(now)).give(task, now);
+        self.turns += 1;
+        self.loads.entry(rank).or_insert_with(|| Load::new(now)).give(task, self.turns, now);
         self.there.insert(task, (ticket, rank));
         if let Some(deadline) = self.tasks.get_mut(&ticket).and_then(|task| task.deadline.take()) {
             self.limits.remove(&(deadline, ticket));
@@ -192,14 +199,14 @@ impl Balance {
         }
     }
 
-    /// An attempt is over: the task it was. With `again` the task is to be done again, before all others.
+    /// An attempt is over: the task it was. With `again` the task is to be done again, in its turn.
     pub(super) fn ended(&mut self, task: TaskId, again: bool) -> Option<Ticket> {
         let (ticket, rank) = self.there.remove(&task)?;
         if let Some(load) = self.loads.get_mut(&rank) {
             load.drop_task(task);
         }
         if again && let Some(task) = self.tasks.get_mut(&ticket) {
-            self.ready.push_front(ticket, task);
+            self.ready.put(ticket, task);
         }
         Some(ticket)
     }
@@ -287,8 +294,9 @@ fn choose(lane: &Lane, rooms: &[Room]) -> Option<Option<Rank>> {
     // Behind a task that is none of ours only where there is no other way.
     let only_busy = allowed().all(|room| room.foreign);
     let usable = |room: &&Room| !room.foreign || (only_busy && room.held == Some(0));
-    let free = allowed().filter(usable).filter_map(|room| room.held.map(|held| (held, room.rank)));
-    free.min().map(|(_, rank)| Some(rank))
+    // Of those with as little to do, the one whose turn is longest past: who calls one by one sees all engines.
+    let free = allowed().filter(usable).filter_map(|room| room.held.map(|held| (held, room.turn, room.rank)));
+    free.min().map(|(.., rank)| Some(rank))
 }
 
 #[cfg(test)]

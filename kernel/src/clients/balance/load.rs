@@ -25,6 +25,8 @@ const WORTH: f64 = 0.002;
 #[derive(Debug)]
 pub(super) struct Load {
     pub(super) tasks: VecDeque<TaskId>,
+    /// When it was last given one, counted in tasks that were given to engines.
+    pub(super) turn: u64,
     /// Those that are to be taken back.
     pub(super) recalled: BTreeSet<TaskId>,
     /// It holds all that it may, and less than half of that has been done since.
@@ -43,6 +45,7 @@ impl Load {
     pub(super) fn new(now: Instant) -> Load {
         Load {
             tasks: VecDeque::new(),
+            turn: 0,
             recalled: BTreeSet::new(),
             full: false,
             usual: None,
@@ -52,7 +55,8 @@ impl Load {
         }
     }
 
-    pub(super) fn give(&mut self, task: TaskId, now: Instant) {
+    pub(super) fn give(&mut self, task: TaskId, turn: u64, now: Instant) {
+        self.turn = turn;
         if self.tasks.is_empty() {
             self.progress = now;
         }

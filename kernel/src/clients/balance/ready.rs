@@ -11,10 +11,10 @@ use super::task::{Balanced, Lane};
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Ready {
-    lanes: BTreeMap<Lane, BTreeMap<i64, Ticket>>,
+    lanes: BTreeMap<Lane, BTreeMap<u64, Ticket>>,
     count: usize,
-    first: i64,
-    last: i64,
+    /// How many places were given.
+    places: u64,
 }
 
 impl Ready {
@@ -22,28 +22,22 @@ impl Ready {
         self.count
     }
 
-    /// Behind all others.
-    pub(super) fn push_back(&mut self, ticket: Ticket, task: &mut Balanced) {
-        self.last += 1;
-        self.put(ticket, task, self.last);
-    }
-
-    /// Before all others.
-    pub(super) fn push_front(&mut self, ticket: Ticket, task: &mut Balanced) {
-        self.first -= 1;
-        self.put(ticket, task, self.first);
-    }
-
-    fn put(&mut self, ticket: Ticket, task: &mut Balanced, place: i64) {
+    /// Puts a task in: behind all others, or where it stood when it came back from an engine.
+    pub(super) fn put(&mut self, ticket: Ticket, task: &mut Balanced) {
         self.take(task);
-        task.place = Some(place);
+        let place = *task.place.get_or_insert_with(|| {
+            self.places += 1;
+            self.places
+        });
+        task.is_ready = true;
         self.lanes.entry(task.lane()).or_default().insert(place, ticket);
         self.count += 1;
     }
 
     /// Takes a task out; whether it was in. Where it may run must be what it was when it came.
     pub(super) fn take(&mut self, task: &mut Balanced) -> bool {
-        let Some(place) = task.place.take() else { return false };
+        let Some(place) = task.place.filter(|_| task.is_ready) else { return false };
+        task.is_ready = false;
         let lane = task.lane();
         if let Some(line) = self.lanes.get_mut(&lane) {
             line.remove(&place);

@@ -31,8 +31,10 @@ pub(in crate::clients) struct Balanced {
     pub(in crate::clients) failure: Option<Told>,
     /// It ended, or is not to be tried again.
     pub(in crate::clients) last_try: bool,
-    /// Where it stands among those that can be given to an engine.
-    pub(in crate::clients) place: Option<i64>,
+    /// Where it stands among those that can be given to an engine, from when it could first be given to one.
+    pub(in crate::clients) place: Option<u64>,
+    /// It can be given to an engine.
+    pub(in crate::clients) is_ready: bool,
 }
 
 /// Where a task may run: tasks that may run at the same places wait in one line.
@@ -60,6 +62,7 @@ impl Balanced {
             failure: None,
             last_try: false,
             place: None,
+            is_ready: false,
         }
     }
 

@@ -104,7 +104,7 @@ fn what_waits_behind_a_long_task_is_given_to_others() {
 fn what_waits_behind_a_task_that_could_not_be_taken_back_is_taken_back() {
     let mut load = Load::new(Instant::now());
     let begun = Instant::now();
-    (1..=3).for_each(|task| load.give(task, begun));
+    (1..=3).for_each(|task| load.give(task, 0, begun));
     let late = begun + PATIENCE;
     assert!(load.is_stuck(late));
     load.recalled = load.waiting(false).collect();
@@ -113,7 +113,7 @@ fn what_waits_behind_a_task_that_could_not_be_taken_back_is_taken_back() {
     load.drop_task(1);
     load.measured(0.001, late);
     load.drop_task(3);
-    load.give(4, late);
+    load.give(4, 0, late);
     load.kept(&[2]);
     // It was not heard of for 4 ms more than its task took.
     let later = late + Duration::from_millis(12);
@@ -145,7 +145,7 @@ fn what_has_to_stay_behind_a_long_task_is_looked_at_once() {
 #[test]
 fn an_engine_that_waits_for_a_processor_is_not_taken_for_one_with_a_long_task() {
     let (begun, mut load) = (Instant::now(), Load::new(Instant::now()));
-    (1..=4).for_each(|task| load.give(task, begun));
+    (1..=4).for_each(|task| load.give(task, 0, begun));
     // Ten times as long as tasks take passes before the next report comes.
     let heard = begun + 10 * PATIENCE;
     load.measured(PATIENCE.as_secs_f64(), heard);
@@ -222,4 +222,37 @@ fn the_first_of_those_that_may_run_somewhere_is_next() {
     assert!(play.balance.is_given(tickets[0]) && !play.balance.is_given(tickets[2]));
     play.balance.remove(tickets[2]);
     assert_eq!(play.balance.not_given(), [tickets[3], tickets[4]]);
+}
+
+#[test]
+fn what_was_taken_back_is_done_in_its_turn() {
+    let mut play = Play::new(2);
+    let tickets: Vec<Ticket> = (0..12).map(|_| play.add(None)).collect();
+    play.give();
+    play.end(1, 0.1);
+    play.end(2, 0.1);
+    play.give();
+    // Both hold five by turns, and the first of each takes long.
+    play.now += PATIENCE;
+    let mut recalled = play.balance.recall(&play.seats(), play.now);
+    assert_eq!(recalled.len(), 8);
+    recalled.reverse();
+    for task in recalled {
+        play.balance.ended(task, true);
+    }
+    assert_eq!(play.balance.not_given(), tickets[4..]);
+}
+
+#[test]
+fn engines_take_turns() {
+    let mut play = Play::new(3);
+    let ranks: Vec<Rank> = (0..6)
+        .map(|_| {
+            play.add(None);
+            let given = play.give();
+            play.end(play.tasks, 0.1);
+            *given.first_key_value().unwrap().0
+        })
+        .collect();
+    assert_eq!(ranks, [0, 1, 2, 0, 1, 2]);
 }
