@@ -21,8 +21,8 @@ def answer(shell: EngineShell, kind: str, code: str, cursor: int, detail: int) -
             complete(shell, code, cursor) if kind == "complete" else inspect(shell, code, cursor, detail)
         )
         return pack(content)
-    except Exception:
-        # It looks into objects of the user's, which may raise what they like.
+    except BaseException:
+        # It looks into objects of the user's, which may raise what they like: `SystemExit` is no exception.
         return None
 
 

@@ -7,9 +7,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from parallel_python.engine import completion, operations
+from parallel_python.engine import completion, operations, tracebacks
 from parallel_python.engine.comms import Message
-from parallel_python.engine.shell import EngineShell, Raised
+from parallel_python.engine.raised import Raised
+from parallel_python.engine.shell import EngineShell
 from parallel_python.engine.usage import Meter
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Runner:
     def comm(self, task: int, message: Message) -> None:
         """Hand a message to its comm and report the end of that."""
         started = time.time()
-        self.shell.interrupts.kept = False
+        self.shell.interrupts.begin()
         raised, error = self.engine.run(lambda: self.shell.run_comm(message), task)
         self.shell.interrupts.keep()
         if error is not None:
@@ -63,8 +64,7 @@ class Runner:
         """Run a cell and report its end, and what it used if that is to be measured."""
         meter = Meter() if measure else None
         started, count = time.time(), self.shell.execution_count
-        # One that came between tasks was meant for none.
-        self.shell.interrupts.kept = False
+        self.shell.interrupts.begin()
         value, error = self.engine.run(lambda: self.shell.run_task(code, store_history), task)
         self.shell.interrupts.keep()
         completed = time.time()
@@ -82,7 +82,7 @@ class Runner:
     def apply(self, task: int, call: bytes, buffers: list[Any]) -> None:
         """Run a pickled call and report its value and its end."""
         started = time.time()
-        self.shell.interrupts.kept = False
+        self.shell.interrupts.begin()
         value, error = self.engine.run(lambda: self.call(call, buffers), task)
         self.shell.interrupts.keep()
         completed, count = time.time(), self.shell.execution_count
@@ -92,6 +92,9 @@ class Runner:
             except ValueError as refused:
                 error = refused
         self.engine.done(self.shell.describe_apply(error), count, started, completed)
+        tracebacks.let_go(error)
+        # Its frames lead back to this one.
+        del error
 
     def call(self, call: bytes, buffers: list[Any]) -> tuple[bytes, list[Any]]:
         """Run a pickled call, which an interrupt may end."""

@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from types import CodeType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from IPython.core import page
 from IPython.core.error import UsageError
@@ -21,6 +21,7 @@ from parallel_python.engine.display import EngineDisplayHook, EnginePublisher
 from parallel_python.engine.interrupts import INTERRUPTED, InterruptibleEvents, Interrupts
 from parallel_python.engine.messages import pack
 from parallel_python.engine.plain import run_plain
+from parallel_python.engine.raised import Raised, raised
 from parallel_python.engine.settled import settle
 from parallel_python.engine.source import (
     NOTHING,
@@ -36,14 +37,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from _parallel_python import Engine
-
-
-class Raised(NamedTuple):
-    """An exception as Jupyter's ``error`` message shows it."""
-
-    ename: str
-    evalue: str
-    traceback: list[str]
 
 
 class EngineShell(InteractiveShell):
@@ -116,7 +109,8 @@ class EngineShell(InteractiveShell):
         self, exception: BaseException, *args: Any, **kwargs: Any
     ) -> dict[str, Any]:
         """Do not format every traceback a second time, for a history that nobody reads."""
-        return {"ename": type(exception).__name__, "evalue": _text_of(exception), "traceback": []}
+        told = raised(exception, list)
+        return {"ename": told.ename, "evalue": told.evalue, "traceback": []}
 
     async def run_code(
         self, code_obj: CodeType, result: ExecutionResult | None = None, *, async_: bool = False
@@ -169,11 +163,11 @@ class EngineShell(InteractiveShell):
 
     def show_usage_error(self, exc: BaseException) -> None:
         """Keep a mistake in using a magic as the cell's error."""
-        self.raised = Raised("UsageError", str(exc), [f"UsageError: {exc}"])
+        self.raised = raised(exc, lambda: [f"UsageError: {exc}"])
 
     def _showtraceback(self, etype: type[BaseException], evalue: BaseException, stb: list[str]) -> None:
         self._show_former()
-        self.raised = Raised(etype.__name__, _text_of(evalue), [str(line) for line in stb])
+        self.raised = raised(evalue, lambda: stb)
 
     def run_task(self, code: str, store_history: bool) -> tuple[Raised | None, int]:
         """Run a cell.
@@ -220,12 +214,11 @@ class EngineShell(InteractiveShell):
 
     def describe(self, error: BaseException) -> Raised:
         """Return an exception that was not shown by IPython."""
-        lines = traceback.format_exception_only(error)
-        return Raised(type(error).__name__, _text_of(error), "".join(lines).splitlines())
+        return raised(error, lambda: "".join(traceback.format_exception_only(error)).splitlines())
 
     def describe_apply(self, error: BaseException) -> Raised:
         """Return what a call raised."""
-        return Raised(type(error).__name__, _text_of(error), tracebacks.render(self, error))
+        return raised(error, lambda: tracebacks.render(self, error))
 
     def _show_former(self) -> None:
         """Print an exception that was shown without ending the cell (a callback's, ``%tb``)."""
@@ -238,14 +231,6 @@ class EngineShell(InteractiveShell):
     ) -> None:
         data = text if isinstance(text, dict) else {"text/plain": text}
         self.payload_manager.write_payload({"source": "page", "data": data, "start": max(0, start)})
-
-
-def _text_of(error: BaseException) -> str:
-    """Return what an exception says, whatever its class makes of that."""
-    try:
-        return str(error)
-    except Exception as failure:
-        return f"<{type(failure).__name__} in str() of the exception>"
 
 
 def make_shell(folder: Path | None) -> EngineShell:

@@ -4,6 +4,8 @@ of an interrupt where it came, and no more.
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -73,11 +75,46 @@ def render(shell: InteractiveShell, error: BaseException) -> list[str]:
     """Return the lines of an exception's traceback as IPython shows it, without frames of ours."""
     sources.show()
     trace = _users(error.__traceback__)
+    if _has_group(error):
+        # IPython shows none of what is in it, and for cells does the same.
+        return "".join(traceback.format_exception(type(error), error, trace)).splitlines()
     if trace is None:
         text: list[Any] = shell.InteractiveTB.get_exception_only(type(error), error)  # type: ignore[no-untyped-call]
-        return text
-    text = shell.InteractiveTB.structured_traceback(type(error), error, trace, tb_offset=0)
+    else:
+        text = shell.InteractiveTB.structured_traceback(type(error), error, trace, tb_offset=0)
+        # `%debug` does not look into calls, and what a call was given would live as long as this.
+        shell.InteractiveTB.tb = None
+    if isinstance(error, SyntaxError):
+        # Its last line names a place, which nobody has seen so far.
+        text[-1:] = "".join(traceback.format_exception_only(error)).splitlines()
     return [str(line) for line in text]
+
+
+def let_go(error: BaseException) -> None:
+    """Let go of what the frames of an exception hold, which lead back to it: else all that a call was given
+    would stay until a garbage collection.
+    """
+    # An exception of the user's raises what it likes when it is asked.
+    with suppress(Exception):
+        for one in _chain(error):
+            traceback.clear_frames(one.__traceback__)
+
+
+def _has_group(error: BaseException) -> bool:
+    """Tell whether an exception is a group, or was raised because of one."""
+    return any(isinstance(one, BaseExceptionGroup) for one in _chain(error))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Give an exception and those that it was raised in the course of."""
+    seen: set[int] = set()
+    ahead: list[BaseException | None] = [error]
+    while ahead:
+        one = ahead.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            ahead += [one.__cause__, one.__context__]
 
 
 def _users(trace: TracebackType | None) -> TracebackType | None:

@@ -30,20 +30,21 @@ def refuse(error: Exception, parts: Mapping[str, Any]) -> pickle.PicklingError:
             inside = "" if where == name else f"{name} cannot be sent: "
             return pickle.PicklingError(
                 f"{inside}{where} is of type `{type(culprit).__module__}.{type(culprit).__qualname__}`,"
-                f" which cannot be pickled ({type(reason).__name__}: {reason})"
+                f" which cannot be pickled ({reason})"
             )
     return pickle.PicklingError(f"this cannot be pickled ({type(error).__name__}: {error})")
 
 
-def _why_not(value: Any) -> Exception | None:
+def _why_not(value: Any) -> str | None:
+    """Return why a value cannot be sent, in words: an exception would hold the value."""
     try:
         dumps(value, with_helpers=False)
     except Exception as error:
-        return error
+        return f"{type(error).__name__}: {error}"
     return None
 
 
-def _innermost(where: str, value: Any, reason: Exception, depth: int) -> tuple[str, Any, Exception]:
+def _innermost(where: str, value: Any, reason: str, depth: int) -> tuple[str, Any, str]:
     if depth:
         for name, child in _children(where, value):
             if (inner := _why_not(child)) is not None:
