@@ -51,6 +51,26 @@ def test_1_20_out_names_the_result(nb: Notebook) -> None:
     assert "ZeroDivisionError" in nb.fails("failed.get()").error
 
 
+def test_1_03_one_engine_gives_no_list(nb: Notebook) -> None:
+    """As `rc[1].execute` does; a list of one engine gives a list."""
+    nb.ok("%px pass")
+    for cell, typed in (
+        ("%%px -t 1 -o ar\nprint(2)", "str int ExecuteReply"),
+        ("%%px -t -1 -o ar\nprint(2)", "str int ExecuteReply"),
+        ("%%px -t [1] -o ar\nprint(2)", "list list list"),
+        ("%%px -o ar\nprint(2)", "list list list"),
+        ("ar = get_ipython().run_cell_magic('px', '-a -t 1', 'print(2)')", "str int ExecuteReply"),
+    ):
+        nb.ok(cell)
+        names = "ar.get()\nprint(*(type(one).__name__ for one in (ar.stdout, ar.engine_id, ar.get())))"
+        assert nb.ok(names).stdout == typed + "\n", cell
+    nb.ok("%%px -t 1\nprint(2)")
+    assert nb.ok("%pxresult -o ar\nprint(repr(ar.stdout))").stdout == "'2\\n'\n"
+    nb.fails("%%px -t 1 -o ar\n1/0")
+    raised = nb.ok("try: ar.get()\nexcept Exception as error: print(type(error).__name__)")
+    assert raised.stdout == "RemoteError\n"
+
+
 def test_1_26_a_failed_cell_aborts_those_behind_it(nb: Notebook) -> None:
     nb.ok("%px b = 1")
     nb.ok("%%px --noblock\nimport time\ntime.sleep(0.5)\n1/0")

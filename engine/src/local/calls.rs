@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fabric::message::local::Answer;
+use fabric::message::local::{Answer, Message};
 use rustix::event::{EventfdFlags, eventfd};
 
 /// The calls that wait.
@@ -17,9 +17,12 @@ pub(super) struct Calls {
 
 /// Where one answer arrives.
 pub(super) struct Slot {
-    answer: Mutex<Option<Answer>>,
+    answer: Mutex<Option<Answered>>,
     bell: OwnedFd,
 }
+
+/// An answer, and what was to be shown if the call has that captured.
+pub(super) type Answered = (Answer, Vec<Message>);
 
 impl Calls {
     /// Opens a call: its number, and where its answer will be.
@@ -37,7 +40,7 @@ impl Calls {
     }
 
     /// Hands an answer to whoever waits for it; an interrupted call waits no more.
-    pub(super) fn answer(&self, call: u64, answer: Answer) {
+    pub(super) fn answer(&self, call: u64, answer: Answered) {
         if let Some(slot) = self.waiting().remove(&call) {
             *slot.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
             let _ = rustix::io::write(&slot.bell, &1_u64.to_ne_bytes());
@@ -50,7 +53,7 @@ impl Calls {
 }
 
 impl Slot {
-    pub(super) fn take(&self) -> Option<Answer> {
+    pub(super) fn take(&self) -> Option<Answered> {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

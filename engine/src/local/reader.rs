@@ -80,7 +80,7 @@ impl Routes {
             ToLocal::Configured(change) => self.main.push(Item::Configured(change)),
             // The main thread may be waiting for the cell that this is about.
             ToLocal::Seek { name } => self.control.push(Item::Seek { name }),
-            ToLocal::Answer { call, answer } => self.calls.answer(call, answer),
+            ToLocal::Answer { call, answer, shown } => self.calls.answer(call, (answer, shown)),
             ToLocal::Quit => {
                 self.interrupt.deliver();
                 self.main.push(Item::Quit);

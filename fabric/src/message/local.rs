@@ -88,6 +88,8 @@ pub enum ToLocal {
         call: u64,
         /// How it went.
         answer: Answer,
+        /// What was to be shown, where the call has it captured: messages for iopub, in order.
+        shown: Vec<Message>,
     },
     /// Something of the client API.
     Client(Told),
@@ -219,6 +221,8 @@ pub enum FromLocal {
         cell: Option<String>,
         /// The header of the request that runs, a JSON object.
         parent: Json,
+        /// What it shows comes with its answer, to whoever has replaced the cell's output (`%%capture`).
+        captured: bool,
     },
     /// Something of the client API.
     Client(Ask),

@@ -2,12 +2,12 @@
 //!
 //! **Invariant**: effects are done, and notices followed up, in the order in which they came.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use fabric::message::Json;
-use fabric::message::local::Message;
-use serde_json::json;
+use fabric::message::local::{Channel, Message};
+use serde_json::{Map, Value, json};
 
 use super::Effect;
 use super::eager::Eager;
@@ -35,13 +35,34 @@ pub(crate) struct Desk {
     pub(super) detached: Vec<TaskRun>,
     /// The last tasks that ended, because threads and children they left may still write.
     pub(super) finished: VecDeque<TaskRun>,
+    /// What calls show whose output is captured, by the parents that they were given.
+    pub(super) captured: HashMap<Json, Vec<Message>>,
     pub(super) effects: Vec<Effect>,
     pub(super) notices: VecDeque<Notice>,
 }
 
 impl Desk {
     pub(super) fn send(&mut self, message: Message) {
+        if let Some(shown) = self.captured.get_mut(&message.parent)
+            && is_shown(&message)
+        {
+            return shown.push(message);
+        }
         self.effects.push(Effect::Send(message));
+    }
+
+    /// Keeps what a call shows. Returns the parent for all that: the request's header, with a mark.
+    pub(super) fn capture(&mut self, call: u64, parent: &Json) -> Json {
+        let mut header: Map<String, Value> = serde_json::from_slice(parent).unwrap_or_default();
+        header.insert("captured".to_owned(), json!(call));
+        let marked = Json::from(Value::Object(header).to_string().into_bytes());
+        self.captured.insert(marked.clone(), Vec::new());
+        marked
+    }
+
+    /// What a call has shown; what its threads print later is shown by the cell.
+    pub(super) fn shown(&mut self, parent: &Json) -> Vec<Message> {
+        self.captured.remove(parent).unwrap_or_default()
     }
 
     /// A word of the kernel's own, beside what cells print.
@@ -89,4 +110,12 @@ impl Desk {
         self.notices.extend(output.notices);
         result
     }
+}
+
+/// Whether a message is output, which can be captured, and nothing that a widget or a status is.
+fn is_shown(message: &Message) -> bool {
+    let header: Value = serde_json::from_slice(&message.header).unwrap_or_default();
+    let output = ["stream", "display_data", "update_display_data", "execute_result", "clear_output"];
+    message.channel == Channel::Iopub
+        && header["msg_type"].as_str().is_some_and(|kind| output.contains(&kind))
 }

@@ -17,6 +17,7 @@ impl Session {
         let (origin, failure, payloads, given) = run.into_parts();
         let cell = match origin {
             Origin::Call { call, parent } => {
+                let shown = self.desk.shown(&parent);
                 let answer = match (failure, given) {
                     (None, None) => Answer::Done,
                     (None, Some(Given::Result { name, variable, show })) => {
@@ -31,7 +32,7 @@ impl Session {
                         failure.into_answer()
                     }
                 };
-                return self.desk.effects.push(Effect::Local(ToLocal::Answer { call, answer }));
+                return self.desk.effects.push(Effect::Local(ToLocal::Answer { call, answer, shown }));
             }
             Origin::Cell(cell) => cell,
         };

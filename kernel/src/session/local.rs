@@ -74,7 +74,8 @@ impl Session {
             FromLocal::Finished { msg_id, next_count, failed } => {
                 self.local_finished(&msg_id, next_count, failed, now)
             }
-            FromLocal::Call { call, magic, line, cell, parent } => {
+            FromLocal::Call { call, magic, line, cell, parent, captured } => {
+                let parent = if captured { self.desk.capture(call, &parent) } else { parent };
                 let suffixes = self.desk.sets.suffixes();
                 self.runs.push(Run::of_call(call, &magic, &line, cell.as_deref(), parent, suffixes));
             }

@@ -128,6 +128,7 @@ impl Session {
     #[must_use]
     pub fn new(session_id: String, lazy: bool, interactive: bool) -> Self {
         let desk = Desk {
+            captured: HashMap::new(),
             clients: Clients::new(&session_id),
             composer: Composer::new(session_id),
             cluster: Cluster::default(),

@@ -28,8 +28,28 @@ pub(crate) struct Set {
     pub(super) view: Config,
     /// What `%pxconfig` has said since.
     pub(super) config: Config,
-    /// The task of its last cell, by its name in the client API, and its targets.
-    pub(super) last: Option<(String, Vec<Rank>)>,
+    /// Its last cell.
+    pub(super) last: Option<Last>,
+}
+
+/// The last cell of a set.
+#[derive(Debug, Clone)]
+pub(super) struct Last {
+    /// The task, by its name in the client API.
+    pub(super) name: String,
+    pub(super) targets: Vec<Rank>,
+    /// The one target was an engine, and no list of one.
+    pub(super) single: bool,
+}
+
+impl Last {
+    /// What the client API is to make of it: with a single target the part of that engine, whose result is no list.
+    pub(super) fn result(&self) -> String {
+        match self.targets[..] {
+            [rank] if self.single => format!("{}@{rank}", self.name),
+            _ => self.name.clone(),
+        }
+    }
 }
 
 impl Default for Sets {

@@ -345,8 +345,14 @@ fn a_magic_out_of_running_code_is_answered_when_its_output_is_out() {
     play.said();
     play.told_local();
     let parent = text(&json!({"msg_id": cell, "msg_type": "execute_request"}).to_string());
-    let call =
-        FromLocal::Call { call: 7, magic: "px".to_owned(), line: "print(1)".to_owned(), cell: None, parent };
+    let call = FromLocal::Call {
+        call: 7,
+        magic: "px".to_owned(),
+        line: "print(1)".to_owned(),
+        cell: None,
+        parent,
+        captured: false,
+    };
     play.on(Event::Local(call));
     let (task, _) = play.fanned_out().remove(0);
     for rank in 0..2 {
@@ -354,7 +360,7 @@ fn a_magic_out_of_running_code_is_answered_when_its_output_is_out() {
         play.done(task, rank, Outcome::Ok);
     }
     assert_eq!(play.said(), ["stdout [stdout:0] 1\n[stdout:1] 1\n"]);
-    assert_eq!(play.told_local(), [ToLocal::Answer { call: 7, answer: Answer::Done }]);
+    assert_eq!(play.told_local(), [ToLocal::Answer { call: 7, answer: Answer::Done, shown: Vec::new() }]);
 }
 
 #[test]
@@ -410,8 +416,14 @@ fn a_call_that_was_withdrawn_ends_on_the_engines() {
     let mut play = Play::new(1);
     play.cell("if True:\n    %px wait()");
     let parent = text(r#"{"msg_id": "m1", "msg_type": "execute_request"}"#);
-    let call =
-        FromLocal::Call { call: 3, magic: "px".to_owned(), line: "wait()".to_owned(), cell: None, parent };
+    let call = FromLocal::Call {
+        call: 3,
+        magic: "px".to_owned(),
+        line: "wait()".to_owned(),
+        cell: None,
+        parent,
+        captured: false,
+    };
     play.on(Event::Local(call));
     let (task, _) = play.fanned_out().remove(0);
     play.on(Event::Local(FromLocal::Withdraw { call: 3 }));

@@ -37,12 +37,14 @@ if TYPE_CHECKING:
 
 
 def recall_px(name: str) -> AsyncResult:
-    """Return the result of a ``%px`` cell by its task's name."""
+    """Return the result of a ``%px`` cell by its task's name; of one engine alone by that of its part."""
     from parallel_python.client.asyncresult import AsyncResult
+    from parallel_python.client.part import split_id
     from parallel_python.client.quiet import quiet_client
 
     client = quiet_client()
-    parts = client._recall([name])
+    task, rank = split_id(name)
+    parts = client._recall([task])
     if not parts:
-        raise KeyError(f"no task {name!r} is known")
-    return AsyncResult(client, parts, "%px")
+        raise KeyError(f"no task {task!r} is known")
+    return AsyncResult(client, parts if rank is None else parts[0], "%px")

@@ -19,6 +19,7 @@ from IPython.core.magic import MAGIC_NO_VAR_EXPAND_ATTR
 
 from parallel_python.client.targets import is_one
 
+from . import captured
 from .interrupted import Interrupted
 from .kernel import LocalKernel
 from .session import header_bytes
@@ -76,7 +77,9 @@ class ParallelMagics:
         link = self.kernel.session.link
         parent = header_bytes(self.kernel.get_parent("shell"))
         try:
-            how, *details = link.call(name, line, cell, parent)
+            shown, (how, *details) = link.call(
+                name, line, cell, parent, captured.is_captured(self.kernel.shell)
+            )
         except KeyboardInterrupt:
             raise Interrupted from None
         failed_here = False
@@ -84,7 +87,8 @@ class ParallelMagics:
             result = self.kernel.shell.run_cell(cell)
             failed_here = not result.success
             sys.stdout.flush()
-            how, *details = link.resume(details[0])
+            shown, (how, *details) = link.resume(details[0])
+        captured.show(self.kernel.shell, shown)
         if how == "failed":
             from .failures import failure
 

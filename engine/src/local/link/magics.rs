@@ -5,7 +5,7 @@
 use fabric::message::Buffer;
 use fabric::message::local::{Answer, Found, FromLocal};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use super::super::inbox::configured;
 use super::super::wait::wait_for;
@@ -13,7 +13,8 @@ use super::Link;
 
 #[pymethods]
 impl Link {
-    /// Has the kernel run a parallel magic and waits for it. Returns a tuple that begins with how it went: `done`,
+    /// Has the kernel run a parallel magic and waits for it. Returns what it was to show if that is `captured`, as pairs of
+    /// header and content, and a tuple that begins with how it went: `done`,
     /// `failed` (name, text, traceback), `usage` (text), `interrupted`, `result` (task, variable, whether it is the
     /// value), `configured` (suffix, targets, whether calls wait), or `here` (what to give to `resume` when the cell
     /// has run here).
@@ -24,13 +25,18 @@ impl Link {
         line: String,
         cell: Option<String>,
         parent: Vec<u8>,
-    ) -> PyResult<Bound<'py, PyTuple>> {
+        captured: bool,
+    ) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyTuple>)> {
         let parent = Buffer::from(parent);
-        self.ask(py, |call| FromLocal::Call { call, magic, line, cell, parent })
+        self.ask(py, |call| FromLocal::Call { call, magic, line, cell, parent, captured })
     }
 
-    /// Waits on for a magic whose cell has run here; the same tuple.
-    fn resume<'py>(&self, py: Python<'py>, paused: u64) -> PyResult<Bound<'py, PyTuple>> {
+    /// Waits on for a magic whose cell has run here; the same pair.
+    fn resume<'py>(
+        &self,
+        py: Python<'py>,
+        paused: u64,
+    ) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyTuple>)> {
         self.ask(py, |call| FromLocal::Resume { paused, call })
     }
 
@@ -56,7 +62,7 @@ impl Link {
         &self,
         py: Python<'py>,
         question: impl FnOnce(u64) -> FromLocal,
-    ) -> PyResult<Bound<'py, PyTuple>> {
+    ) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyTuple>)> {
         let (call, slot) = self.routes.calls.open()?;
         let answer = self
             .post(py, question(call))
@@ -65,7 +71,10 @@ impl Link {
         if answer.is_err() {
             self.post(py, FromLocal::Withdraw { call })?;
         }
-        match answer? {
+        let (answer, shown) = answer?;
+        let shown: Vec<_> =
+            shown.iter().map(|one| (PyBytes::new(py, &one.header), PyBytes::new(py, &one.content))).collect();
+        let tuple = match answer {
             Answer::Done => ("done",).into_pyobject(py),
             Answer::Failed { shown, each } => {
                 let each: Vec<_> = each
@@ -79,6 +88,7 @@ impl Link {
             Answer::Result { name, variable, show } => ("result", name, variable, show).into_pyobject(py),
             Answer::Configured(change) => configured(py, &change),
             Answer::RunHere => ("here", call).into_pyobject(py),
-        }
+        }?;
+        Ok((PyList::new(py, shown)?, tuple))
     }
 }

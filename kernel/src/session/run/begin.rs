@@ -13,6 +13,7 @@ use crate::cluster::{Engine, Phase, listed};
 use crate::session::eager::Eager;
 use crate::session::failure::Failure;
 use crate::session::plan::Plan;
+use crate::session::sets::Last;
 use crate::session::stack::Inquiry;
 use crate::session::task::TaskRun;
 use crate::session::{Desk, Effect, table};
@@ -60,15 +61,16 @@ impl Run {
 
     /// Shows the last result of a set again, or gives it a name.
     fn recall(&mut self, set: &str, mut display: Display, desk: &mut Desk) {
-        let Some((name, targets)) = desk.sets.set(set).last.clone() else {
+        let Some(last) = desk.sets.set(set).last.clone() else {
             let text = format!("%pxresult{set} recalls last %px{set} result, which has not yet been used.");
             return self.failure = Some(Failure::Usage(text));
         };
         if let Some(variable) = display.out.take() {
-            return self.give(Given::Result { name, variable: Some(variable), show: false }, desk);
+            let given = Given::Result { name: last.result(), variable: Some(variable), show: false };
+            return self.give(given, desk);
         }
         let plan = Box::new(Plan::recall(display, &desk.sets, set));
-        self.active = Active::Recall { name, targets, plan };
+        self.active = Active::Recall { name: last.name, targets: last.targets, plan };
     }
 
     /// Gives something to the notebook: to a cell at once, to code that called when its call is answered.
@@ -178,7 +180,9 @@ impl Run {
             Err(reason) => self.failure = Some(Failure::engines(reason)),
             Ok(task) => {
                 let name = desk.clients(now, |clients, _| clients.cell(task, &plan.code, &ranks, now));
-                desk.sets.set(&plan.set).last = Some((name.clone(), ranks.clone()));
+                let last = Last { name, targets: ranks.clone(), single: resolved.single };
+                let name = last.result();
+                desk.sets.set(&plan.set).last = Some(last);
                 // As with code, the value of a cell is that of its last line.
                 let show = !plan.block && !plan.auto && self.steps.is_empty();
                 if show || plan.out.is_some() {
@@ -187,7 +191,7 @@ impl Run {
                 let task = TaskRun::new(task, &ranks, resolved.single, &plan, parent, now);
                 if let (true, Origin::Call { call, .. }) = (plan.local, &self.origin) {
                     self.paused = true;
-                    let answer = ToLocal::Answer { call: *call, answer: Answer::RunHere };
+                    let answer = ToLocal::Answer { call: *call, answer: Answer::RunHere, shown: Vec::new() };
                     desk.effects.push(Effect::Local(answer));
                 }
                 if plan.block {
