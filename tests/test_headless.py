@@ -84,6 +84,30 @@ def test_engines_without_a_notebook(environment: dict[str, str]) -> None:
     assert "no engines of profile" in engines(environment, "stop", "--profile", "mpi", code=1)
 
 
+def test_of_several_sets_of_one_name_one_starts(environment: dict[str, str]) -> None:
+    """All look for it in the same moment, and find none."""
+    command = [BIN / "parallel-python", "engines", "start", "-n", "1", "--daemonize"]
+    starts = [subprocess.Popen(command, env=environment, stdout=-1, stderr=-1, text=True) for _ in range(4)]
+    said = [start.communicate(timeout=120) for start in starts]
+    try:
+        assert sorted(start.returncode for start in starts) == [0, 1, 1, 1], said
+        assert sum("run already" in error for _, error in said) == 3, said
+        assert len(engines(environment, "list").splitlines()) == 1
+    finally:
+        engines(environment, "clean", "--force", "--all")
+
+
+def test_whoever_reads_what_a_command_says_may_have_gone(environment: dict[str, str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [BIN / "parallel-python", "engines", "list"]
+        done = subprocess.run(command, env=environment, stdout=writing, stderr=-1, text=True, timeout=60)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_set_that_was_killed_is_no_set(environment: dict[str, str]) -> None:
     said = engines(environment, "start", "-n", "1", "--daemonize")
     pid = pid_of(said)

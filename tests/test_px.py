@@ -141,6 +141,8 @@ def test_engines_start_stop_and_change_their_number() -> None:
         assert not before & {engine["pid"] for engine in nb.engines()}
         nb.ok("%engines stop", timeout=60)
         assert nb.engines() == []
+        assert nb.ok("%px print('hi')", timeout=120).stdout == lines("hi", range(3)), "as many as before"
+        nb.ok("%engines stop", timeout=60)
         nb.ok("%engines start -n 2", timeout=120)
         assert nb.ok("%px print('hi')").stdout == lines("hi", range(2))
 

@@ -69,7 +69,7 @@ pub struct Terms {
 }
 
 impl Own {
-    /// Starts `size` engines, or as many as usual. Engines that are there are ended first.
+    /// Starts `size` engines, or as many as before, or as usual. Engines that are there are ended first.
     pub fn start(&mut self, size: Option<u32>, now: Instant, out: &mut Output) {
         match &mut self.phase {
             Phase::Off | Phase::Failed { .. } => self.launch(size, now, out),
@@ -100,6 +100,7 @@ impl Own {
 
     fn launch(&mut self, size: Option<u32>, now: Instant, out: &mut Output) {
         self.forget(out);
+        let size = size.or(self.before);
         self.phase = Phase::Launching { since: now, until: Some(now + PREPARATION), size };
         out.effects.push(Effect::Launch { set: self.set, size });
         out.notices.push(Notice::Phase);
@@ -149,6 +150,7 @@ impl Own {
             return self.fail(reason, out);
         }
         if self.engines.len() == size as usize && self.gateway.is_some() {
+            self.before = Some(size);
             self.phase = Phase::Up;
             out.notices.push(Notice::Phase);
         }

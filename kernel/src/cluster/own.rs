@@ -44,6 +44,8 @@ pub struct Own {
     pub(super) last_task: TaskId,
     pub(super) account: account::Account,
     pub(super) last_question: u64,
+    /// How many engines the last set had that was up.
+    pub(super) before: Option<u32>,
 }
 
 impl Own {

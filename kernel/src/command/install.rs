@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::facts::Facts;
+use super::say::say;
 use super::whereto::{self, Whereto};
 use crate::installation::{self, Installed, Place, Spec};
 
@@ -53,7 +54,7 @@ pub(crate) fn run(options: &InstallOptions) -> anyhow::Result<()> {
         report(&place, &installed);
     }
     if let Some((python, unfit)) = python.as_ref().and_then(|python| Some((python, python.unfit()?))) {
-        println!("But cells will not run on {} yet: {unfit}", python.executable.display());
+        say!("But cells will not run on {} yet: {unfit}", python.executable.display());
     }
     Ok(())
 }
@@ -73,23 +74,23 @@ fn spec(options: &InstallOptions, python: Option<&Facts>) -> Spec {
 
 fn report(place: &Place, installed: &Installed) {
     let state = if installed.changed { "installed" } else { "is there already" };
-    println!("kernelspec  {}  {state}", installed.spec.display());
-    println!("programs    {}", installed.programs.display());
+    say!("kernelspec  {}  {state}", installed.spec.display());
+    say!("programs    {}", installed.programs.display());
     match &installed.command {
-        Some(command) => println!("command     {} (`doctor` checks this machine)", command.display()),
-        None => println!("command     {}", installed.programs.join("parallel-python").display()),
+        Some(command) => say!("command     {} (`doctor` checks this machine)", command.display()),
+        None => say!("command     {}", installed.programs.join("parallel-python").display()),
     }
     match &installed.packages {
         (_, true) => {
             let python = place.prefix.join("bin/python3");
-            println!("package     `import parallel_python` works in {}", python.display());
-            println!("panel       in the JupyterLab of that Python, from its next start on");
+            say!("package     `import parallel_python` works in {}", python.display());
+            say!("panel       in the JupyterLab of that Python, from its next start on");
         }
-        (folder, false) => println!("package     {}  for PYTHONPATH", folder.display()),
+        (folder, false) => say!("package     {}  for PYTHONPATH", folder.display()),
     }
     let environment = place.prefix.join("bin/python3").exists() || place.prefix.starts_with("/usr");
     if !environment && place.kernels.starts_with(&place.prefix) && !place.prefix.ends_with(".local") {
         let path = place.prefix.join("share/jupyter");
-        println!("Jupyter looks there once JUPYTER_PATH has `{}` in it.", path.display());
+        say!("Jupyter looks there once JUPYTER_PATH has `{}` in it.", path.display());
     }
 }

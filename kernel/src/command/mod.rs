@@ -5,6 +5,7 @@ pub(crate) mod doctor;
 pub(crate) mod engines;
 mod facts;
 pub(crate) mod install;
+mod say;
 pub(crate) mod uninstall;
 mod whereto;
 

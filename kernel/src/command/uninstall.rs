@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::say::say;
 use super::whereto::{self, Whereto};
 use crate::installation;
 
@@ -27,9 +28,9 @@ pub struct UninstallOptions {
 pub(crate) fn run(options: &UninstallOptions) -> anyhow::Result<()> {
     let place = options.whereto.place(options.python.as_deref())?;
     let left = installation::uninstall(&place, &options.name)?;
-    println!("kernelspec  {}  removed", place.kernels.join(&options.name).display());
+    say!("kernelspec  {}  removed", place.kernels.join(&options.name).display());
     for path in left {
-        println!("left as it is, because it was not installed: {}", path.display());
+        say!("left as it is, because it was not installed: {}", path.display());
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::clients::{Connected, Door};
 use super::engines::{Engines, Settings};
 use super::files::Files;
 use super::python::Python;
+use super::registry;
 use super::{Input, Signals, WAITING, epoch, until};
 use crate::backlog::Backlog;
 use crate::clients;
@@ -47,7 +48,7 @@ pub(crate) async fn serve(plan: Plan, mut said: impl FnMut(&Phase, usize)) -> an
         again: "`parallel-python engines start`",
         backlog: std::sync::Arc::new(Backlog::default()),
     };
-    let mut door = Door::open(&inputs, plan.profile, "headless", plan.size)?;
+    let mut door = Door::open(&inputs, plan.profile, registry::HEADLESS, plan.size)?;
     let mut gone = std::pin::pin!(owner_gone(plan.owned));
     let (mut connected, mut engines, mut files) =
         (Connected::default(), Engines::new(door.files()), Files::default());

@@ -30,6 +30,20 @@ pub(crate) struct Entry {
     pub(crate) engines: u32,
 }
 
+/// The kind of a set that no notebook owns.
+pub(crate) const HEADLESS: &str = "headless";
+
+impl Entry {
+    /// What is said to whoever wants to start another set of its name.
+    pub(crate) fn runs_already(&self) -> String {
+        format!(
+            "the engines of profile `{0}` run already (pid {1}); `parallel-python engines stop --profile {0}` ends them, \
+             `parallel-python engines restart --profile {0} -n N` has N in their place",
+            self.profile, self.pid
+        )
+    }
+}
+
 /// A file that is removed with this.
 #[derive(Debug)]
 pub(crate) struct Registered {
@@ -60,11 +74,21 @@ impl Drop for Registered {
     }
 }
 
-/// Writes an entry, whole or not at all.
+/// Writes an entry, whole or not at all. Of sets that no notebook owns there is one of a name, also where several are
+/// started in the same moment.
 ///
 /// # Errors
-/// When the folder cannot be written.
+/// When the folder cannot be written, or there is such a set.
 pub(crate) fn register(entry: Entry) -> anyhow::Result<Registered> {
+    // Until the entry is written nobody else looks.
+    let folder = std::fs::File::open(folder()?)?;
+    rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive)?;
+    let is_other = |there: &Entry| there.kind == HEADLESS && there.profile == entry.profile;
+    if entry.kind == HEADLESS
+        && let Some(there) = entries()?.into_iter().find(is_other)
+    {
+        anyhow::bail!(there.runs_already());
+    }
     let path = file(&entry)?;
     write(&entry, &path)?;
     Ok(Registered { entry, path })
@@ -135,7 +159,7 @@ fn look() -> anyhow::Result<(Vec<Entry>, Vec<PathBuf>)> {
 /// A sentence for the user: there is none, and what there is.
 pub(crate) fn find(profile: &str) -> anyhow::Result<Entry> {
     let mut there = entries()?;
-    there.sort_by_key(|entry| entry.kind != "headless");
+    there.sort_by_key(|entry| entry.kind != HEADLESS);
     let known: Vec<String> = there.iter().map(|entry| format!("`{}`", entry.profile)).collect();
     let Some(found) = there.into_iter().find(|entry| entry.profile == profile) else {
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };

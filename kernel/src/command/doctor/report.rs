@@ -1,5 +1,6 @@
 //! What the doctor says: a line as soon as it is known, or everything as JSON at the end.
 
+use super::super::say::say;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
@@ -40,7 +41,7 @@ impl Report {
     pub(super) fn begin(json: bool) -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         if !json {
-            println!("Parallel Python (Rust), build {}", fabric::message::BUILD);
+            say!("Parallel Python (Rust), build {}", fabric::message::BUILD);
         }
         Self { json, colour: !plain && std::io::stdout().is_terminal(), findings: Vec::new() }
     }
@@ -63,9 +64,9 @@ impl Report {
     fn add(&mut self, what: &'static str, state: State, text: String, advice: Option<String>) {
         let advice = advice.filter(|advice| !advice.is_empty());
         if !self.json {
-            println!("  {} {what:<11} {}", self.mark(state), indented(&text));
+            say!("  {} {what:<11} {}", self.mark(state), indented(&text));
             if let Some(advice) = &advice {
-                println!("                    → {}", indented(advice));
+                say!("                    → {}", indented(advice));
             }
         }
         self.findings.push(Finding { what, state, text, advice });
@@ -87,12 +88,12 @@ impl Report {
         if self.json {
             let report =
                 json!({"build": fabric::message::BUILD, "ok": wrong == 0, "findings": self.findings});
-            println!("{report:#}");
+            say!("{report:#}");
         } else {
             match wrong {
-                0 => println!("Everything that notebooks need is there."),
-                1 => println!("One thing is wrong."),
-                _ => println!("{wrong} things are wrong."),
+                0 => say!("Everything that notebooks need is there."),
+                1 => say!("One thing is wrong."),
+                _ => say!("{wrong} things are wrong."),
             }
         }
         if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

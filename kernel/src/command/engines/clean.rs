@@ -3,6 +3,7 @@
 
 use clap::Args;
 
+use super::super::say::say;
 use super::{headless, stop};
 use crate::driver::{leftovers, registry};
 
@@ -25,16 +26,16 @@ pub(super) fn run(options: &CleanOptions) -> anyhow::Result<()> {
         if options.force {
             stop::end(&entry)?;
         } else {
-            println!("the engines of profile `{}` run and stay; `--force` ends them", entry.profile);
+            say!("the engines of profile `{}` run and stay; `--force` ends them", entry.profile);
         }
     }
     let mut removed = registry::sweep()?;
     removed.extend(leftovers::sweep());
     for path in &removed {
-        println!("removed {}", path.display());
+        say!("removed {}", path.display());
     }
     if removed.is_empty() {
-        println!("nothing was left behind");
+        say!("nothing was left behind");
     }
     Ok(())
 }

@@ -12,7 +12,8 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::driver::registry::{self, Entry};
+use super::say::say;
+use crate::driver::registry::{self, Entry, HEADLESS};
 
 /// The options of `parallel-python engines`.
 #[derive(Debug, Args)]
@@ -68,14 +69,14 @@ fn list(options: &ListOptions) -> anyhow::Result<()> {
     if options.json {
         let listed = |entry| anyhow::Ok(Listed { file: registry::file(&entry)?, entry });
         let listed: Vec<Listed> = entries.into_iter().map(listed).collect::<anyhow::Result<_>>()?;
-        println!("{}", serde_json::to_string_pretty(&listed)?);
+        say!("{}", serde_json::to_string_pretty(&listed)?);
         return Ok(());
     }
     if entries.is_empty() {
-        println!("no engines");
+        say!("no engines");
     }
     for Entry { profile, kind, pid, engines, socket, .. } in entries {
-        println!("{profile}  {kind}  {engines} engines  pid {pid}  {}", socket.display());
+        say!("{profile}  {kind}  {engines} engines  pid {pid}  {}", socket.display());
     }
     Ok(())
 }
@@ -83,7 +84,7 @@ fn list(options: &ListOptions) -> anyhow::Result<()> {
 /// The sets that no notebook owns.
 fn headless() -> anyhow::Result<Vec<Entry>> {
     let entries = registry::entries()?;
-    Ok(entries.into_iter().filter(|entry| entry.kind == "headless").collect())
+    Ok(entries.into_iter().filter(|entry| entry.kind == HEADLESS).collect())
 }
 
 /// The set of a profile, if it runs.

@@ -9,6 +9,7 @@ use fabric::frame::{self, Frames};
 use fabric::message::BUILD;
 use fabric::message::client::{Ask, ClientHello, EnginesAction, Told};
 
+use super::super::say::say;
 use super::found;
 
 /// The one question that is asked.
@@ -50,6 +51,6 @@ pub(super) fn run(options: &RestartOptions) -> anyhow::Result<()> {
         }
     }
     let entry = found(&options.profile)?;
-    println!("{} engines of profile `{}` are up (pid {})", entry.engines, entry.profile, entry.pid);
+    say!("{} engines of profile `{}` are up (pid {})", entry.engines, entry.profile, entry.pid);
     Ok(())
 }

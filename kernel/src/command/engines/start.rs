@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::super::facts::default_python;
+use super::super::say::say;
 use super::find;
 use crate::cluster::Phase;
 use crate::driver::headless::{self, Plan};
@@ -41,12 +42,7 @@ pub(super) struct StartOptions {
 
 pub(super) fn run(options: StartOptions) -> anyhow::Result<()> {
     if let Some(there) = find(&options.profile)? {
-        bail!(
-            "the engines of profile `{0}` run already (pid {1}); `parallel-python engines stop --profile {0}` ends them, \
-             `parallel-python engines restart --profile {0} -n N` has N in their place",
-            there.profile,
-            there.pid
-        );
+        bail!(there.runs_already());
     }
     if options.daemonize {
         return leave_behind();
@@ -98,6 +94,6 @@ fn leave_behind() -> anyhow::Result<()> {
         let said = said.trim();
         bail!("the engines did not start: {}", said.strip_prefix("parallel-python: ").unwrap_or(said));
     }
-    print!("{line}");
+    say!("{}", line.trim_end());
     Ok(())
 }

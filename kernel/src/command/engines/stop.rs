@@ -7,6 +7,7 @@ use clap::Args;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::super::say::say;
 use super::found;
 use crate::driver::registry::Entry;
 
@@ -36,6 +37,6 @@ pub(super) fn end(entry: &Entry) -> anyhow::Result<()> {
     if poll(&mut ends, Some(&patience))? == 0 {
         bail!("process {} has not ended within {} s", entry.pid, END.as_secs());
     }
-    println!("the engines of profile `{}` have ended", entry.profile);
+    say!("the engines of profile `{}` have ended", entry.profile);
     Ok(())
 }
