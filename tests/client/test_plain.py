@@ -258,6 +258,31 @@ assert late.wait(60) == 0
     )
 
 
+def test_2_01_who_learns_of_a_stop_finds_no_engines(environment: dict[str, str]) -> None:
+    terminal(environment, "engines", "start", "-n", "2", "--profile", "stopped", "--daemonize")
+    try:
+        script(
+            environment,
+            """
+import ipyparallel as ipp, threading, time
+rc, other = ipp.Client(profile='stopped'), ipp.Client(profile='stopped')
+for _ in range(3):
+    held = rc[:].apply_async(time.sleep, 60)
+    threading.Thread(target=lambda: other.shutdown(block=True)).start()
+    try:
+        held.get(30)
+    except ipp.RemoteError:
+        assert rc.ids == [], rc.ids
+    else:
+        raise AssertionError('the engines were stopped')
+    rc = ipp.Client(profile='stopped')
+    rc.wait_for_engines(2, timeout=60)
+""",
+        )
+    finally:
+        terminal(environment, "engines", "stop", "--profile", "stopped")
+
+
 def test_stopped_and_started_again(environment: dict[str, str]) -> None:
     script(
         environment,

@@ -162,6 +162,18 @@ def test_2_19_queue_status(nb: Notebook) -> None:
     )
 
 
+def test_2_19_a_balanced_task_is_counted_once(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        gate = Gate(); held = gate.hold(rc.load_balanced_view(2))
+        status = rc.queue_status()[2]
+        assert (status['queue'], status['tasks']) == (0, 1), status
+        gate.open(); held.get()
+        """,
+    )
+
+
 def test_2_24_and_25_results_of_another_client(nb: Notebook) -> None:
     check(
         nb,

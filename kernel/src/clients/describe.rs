@@ -37,7 +37,12 @@ impl Clients {
     pub(super) fn queues(&self, cluster: &Cluster) -> Value {
         let name = |task: &TaskId| self.flying.get(task).map(|flying| flying.name.as_str());
         let engine = |engine: &Engine| {
-            let queue: Vec<&str> = engine.tasks().filter_map(name).collect();
+            // Balanced ones are named apart.
+            let queue: Vec<&str> = engine
+                .tasks()
+                .filter(|task| self.balance.ticket(**task).is_none())
+                .filter_map(name)
+                .collect();
             let one = json!({
                 "queue": queue,
                 "completed": self.store.ended_on(engine.rank()),

@@ -120,6 +120,9 @@ impl Own {
     fn end(&mut self, then: Option<Option<u32>>, out: &mut Output) {
         let healthy = self.phase.is_up()
             && self.engines.values().all(|engine| engine.lives() && engine.tasks.is_empty());
+        // First: who learns that a task is lost is to find that the engines are going.
+        self.phase = Phase::Stopping { then };
+        out.notices.push(Notice::Phase);
         self.ground_all("the engines were stopped", out);
         let grace = if healthy {
             let quit = |engine: &Engine| Effect::Worker(engine.link, ToWorker::Quit);
@@ -133,8 +136,6 @@ impl Own {
         };
         let grace = u32::try_from(grace.as_millis()).unwrap_or(u32::MAX);
         out.effects.push(Effect::Launcher(ToLauncher::Stop { grace }));
-        self.phase = Phase::Stopping { then };
-        out.notices.push(Notice::Phase);
     }
 
     pub(super) fn check_up(&mut self, out: &mut Output) {
@@ -194,11 +195,11 @@ impl Own {
         if matches!(self.phase, Phase::Off | Phase::Failed { .. }) {
             return;
         }
+        out.notices.push(Notice::Phase);
         self.ground_all(&reason, out);
         out.effects.push(Effect::Launcher(ToLauncher::Stop { grace: 0 }));
         self.forget(out);
         self.phase = Phase::Failed { reason };
-        out.notices.push(Notice::Phase);
     }
 
     pub(super) fn died_before_hello(&mut self, pid: u32, how: &str, out: &mut Output) {

@@ -57,7 +57,9 @@ class Engines:
 
     @property
     def ids(self) -> list[int]:
-        """The engines that can work, in order."""
+        """The engines that can work, in order: none of those that are being stopped."""
+        if self.phase == "stopping":
+            return []
         return sorted(rank for rank, engine in self.table.items() if engine.alive)
 
     def uuid_of(self, rank: int) -> str | None:
