@@ -47,8 +47,8 @@ class RemoteFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function on the view's engines."""
         block = self.view.block if self.block is None else self.block
-        with self.view.temp_flags(block=block, **self.flags):
-            return self.view.apply(self.func, *args, **kwargs)
+        # Of the view's own flags nothing is changed: other threads may use it meanwhile.
+        return self.view._with(block=block, **self.flags).apply(self.func, *args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {getattr(self.func, '__name__', self.func)} on {self.view!r}>"
@@ -115,19 +115,16 @@ class ParallelFunction(RemoteFunction):
         return self._run(operations.map_part, sequences)
 
     def _run(self, operation: Callable[..., Any], sequences: Any) -> Any:
-        view: Any = self.view
-        block = view.block if self.block is None else self.block
-        with view.temp_flags(block=block, **self.flags):
-            if not self._is_balanced:
-                return view._map(
-                    self.func, sequences, self.dist, block, self.return_exceptions, None, operation
-                )
-            if operation is operations.map_part:
-                options = {"chunksize": self.chunksize or 1, "ordered": self.ordered}
-                return view.map(
-                    self.func, *sequences, block=block, return_exceptions=self.return_exceptions, **options
-                )
-            return _call_balanced(view, self, sequences, block)
+        block = self.view.block if self.block is None else self.block
+        view: Any = self.view._with(block=block, **self.flags)
+        if not self._is_balanced:
+            return view._map(self.func, sequences, self.dist, block, self.return_exceptions, None, operation)
+        if operation is operations.map_part:
+            options = {"chunksize": self.chunksize or 1, "ordered": self.ordered}
+            return view.map(
+                self.func, *sequences, block=block, return_exceptions=self.return_exceptions, **options
+            )
+        return _call_balanced(view, self, sequences, block)
 
 
 def _call_balanced(view: LoadBalancedView, function: ParallelFunction, sequences: Any, block: bool) -> Any:

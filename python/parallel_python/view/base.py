@@ -86,6 +86,14 @@ class View:
             for name, value in before.items():
                 setattr(self, name, value)
 
+    def _with(self, **flags: Any) -> Self:
+        """Return the same engines with other flags, and one history; this view stays as it is."""
+        view = object.__new__(type(self))
+        vars(view).update(vars(self), _executor=None)
+        # Magics follow this view and not the other one.
+        vars(view).pop("_followers", None)
+        return view.set_flags(**flags)
+
     # Calls.
 
     def apply(self, __f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
