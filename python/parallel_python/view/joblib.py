@@ -26,6 +26,7 @@ def _make_backend() -> type:
         def __init__(self, view: LoadBalancedView | None = None, **options: Any) -> None:
             super().__init__(**options)
             self._view = view
+            self._chosen: LoadBalancedView | None = None
 
         @property
         def view(self) -> LoadBalancedView:
@@ -44,13 +45,19 @@ def _make_backend() -> type:
             return max(1, engines + 1 + n_jobs) if n_jobs < 0 else min(n_jobs, engines)
 
         def configure(self, n_jobs: int = 1, parallel: Any = None, **options: Any) -> int:
-            """Take note of who asks; return how many tasks run at once."""
+            """Take note of who asks; return how many tasks run at once.
+
+            joblib dispatches more than that ahead, so no more engines than that may be used.
+            """
             self.parallel = parallel
-            return self.effective_n_jobs(n_jobs)
+            count = self.effective_n_jobs(n_jobs)
+            engines = self.view.client._targets(self.view.targets)
+            self._chosen = self.view._with(targets=engines[:count]) if count < len(engines) else None
+            return count
 
         def submit(self, func: Callable[[], Any], callback: Callable[[Any], None] | None = None) -> Any:
             """Have a batch run."""
-            result = self.view.apply_async(_Batch(func))
+            result = (self._chosen or self.view).apply_async(_Batch(func))
             if callback is not None:
                 result.add_done_callback(lambda done: callback(done))
             return result
