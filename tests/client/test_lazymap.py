@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 import threading
 import warnings
 from collections.abc import Iterator
@@ -178,6 +179,42 @@ def test_3_34_what_the_arguments_raise(rc: Client) -> None:
         rc.load_balanced_view().imap(int, (one for one in [1] if broken_at_once()))
     with pytest.raises(Exception, match="lock"):
         rc.load_balanced_view().imap(int, [threading.Lock()])
+
+
+@pytest.mark.parametrize("end", [SystemExit(3), KeyboardInterrupt()])
+def test_3_34_arguments_that_end_the_program(rc: Client, end: BaseException) -> None:
+    def ends() -> Iterator[int]:
+        yield from range(3)
+        raise end
+
+    for options in ({}, {"return_exceptions": True}, {"ordered": False}):
+        values = rc.load_balanced_view().imap(int, ends(), **options)
+        taken: list[int] = []
+        with pytest.raises(type(end)):
+            taken.extend(values)
+        # Where the order is not kept, the error does not wait for what is under way.
+        assert taken == [0, 1, 2] or options == {"ordered": False}
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("position", [0, 1, 3])
+def test_3_34_what_cannot_be_sent_ends_nothing_where_exceptions_are_values(
+    rc: Client, ordered: bool, position: int
+) -> None:
+    arguments: list[Any] = [1, 2, 3]
+    arguments.insert(position, threading.Lock())
+    values = list(rc.load_balanced_view().imap(int, arguments, ordered=ordered, return_exceptions=True))
+    [error] = [value for value in values if isinstance(value, Exception)]
+    assert isinstance(error, pickle.PicklingError) and "lock" in str(error)
+    assert not ordered or values.index(error) == position
+    values.remove(error)
+    assert sorted(values) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("limit", [-1, -5])
+def test_3_34_fewer_than_none_under_way_is_refused(rc: Client, limit: int) -> None:
+    with pytest.raises(ValueError, match=f"max_outstanding must be at least 1.*, not {limit}"):
+        rc.load_balanced_view().imap(int, [1], max_outstanding=limit)
 
 
 def broken_at_once() -> bool:

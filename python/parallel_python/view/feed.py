@@ -7,6 +7,7 @@ is no room, and ends with the arguments.
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -34,6 +35,8 @@ class Feed:
         How many calls are under way at most; 0: no limit.
     most : int
         How many results are kept for those who take them, at most; 0: no limit.
+    keeps_errors : bool
+        Whether a call whose arguments cannot be sent has its error for a result, and the others are made.
     """
 
     def __init__(
@@ -44,12 +47,14 @@ class Feed:
         ordered: bool,
         limit: int,
         most: int,
+        keeps_errors: bool = False,
     ) -> None:
         self._view = view
         self._function = function
         self._arguments = arguments
         self._ordered = ordered
         self._limit, self._most = limit, most
+        self._keeps_errors = keeps_errors
         self._changed = threading.Condition()
         self._results: deque[Future[Any]] = deque()
         self._unfinished: set[Future[Any]] = set()
@@ -106,14 +111,20 @@ class Feed:
         try:
             while self._wait_for_room() and self._begin():
                 pass
-        except Exception as error:
-            # Who takes values meets it where the value would have been.
-            failed: Future[Any] = Future()
-            failed.set_exception(error)
-            with self._changed:
-                self._results.append(failed)
+        except BaseException as error:
+            # What ends a program does not end this thread in silence: who takes values is in the program's.
+            self._put(error)
         finally:
             self.stop()
+
+    def _put(self, error: BaseException) -> None:
+        """Have who takes values meet an error where the value would have been."""
+        failed: Future[Any] = Future()
+        failed.set_exception(error)
+        with self._changed:
+            if not self._cancelled:
+                self._results.append(failed)
+            self._changed.notify_all()
 
     def _wait_for_room(self) -> bool:
         with self._changed:
@@ -132,7 +143,13 @@ class Feed:
         except StopIteration:
             self.stop()
             return False
-        result = self._view.apply_async(self._function, *arguments)
+        try:
+            result = self._view.apply_async(self._function, *arguments)
+        except pickle.PicklingError as error:
+            if not self._keeps_errors:
+                raise
+            self._put(error)
+            return True
         with self._changed:
             cancelled = self._cancelled
             self._unfinished.add(result)

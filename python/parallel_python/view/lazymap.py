@@ -69,6 +69,8 @@ def lazily(
     """Begin a lazy map, as ``LoadBalancedView.imap`` has it; `whole` as the iterator has it."""
     assert len(sequences) > 0, "must have some sequences to map onto!"
     limit = len(view) if max_outstanding == "auto" else int(max_outstanding)
+    if limit < 0:
+        raise ValueError(f"max_outstanding must be at least 1, 0 (no limit) or 'auto', not {limit}")
     arguments = zip(*sequences, strict=False)
-    feed = Feed(view, function, arguments, ordered, limit, 0 if whole else limit * AHEAD)
+    feed = Feed(view, function, arguments, ordered, limit, 0 if whole else limit * AHEAD, return_exceptions)
     return LazyMapIterator(feed, return_exceptions, whole)
