@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import operator
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from parallel_python.view.partition import Map, RoundRobinMap, divisible, items
+from parallel_python.client.client import Client
+from parallel_python.view.partition import Map, RoundRobinMap, divisible, items, length
 
 
 @pytest.mark.parametrize("mapper", [Map(), RoundRobinMap()])
@@ -18,7 +20,7 @@ def test_there_and_back(mapper: Map, n: int, make: Any) -> None:
     whole = make(n)
     parts = mapper.partition(whole, 4)
     assert sum(map(len, parts)) == n and max(map(len, parts)) - min(map(len, parts)) <= 1
-    assert mapper.join(parts) == whole
+    assert mapper.join(parts) == list(whole)
 
 
 def test_the_first_parts_are_longer() -> None:
@@ -39,6 +41,20 @@ def test_arrays_of_any_shape(mapper: Map, shape: tuple[int, ...], dtype: str) ->
     whole = numpy.arange(numpy.prod(shape)).reshape(shape).astype(dtype)
     joined = mapper.join(mapper.partition(whole, 4))
     assert joined.dtype == whole.dtype and (joined == whole).all()
+
+
+@pytest.mark.parametrize("mapper", [Map(), RoundRobinMap()])
+@pytest.mark.parametrize("shape", [(4,), (7,), (5, 2)])
+def test_what_is_masked_out_stays_so(mapper: Map, shape: tuple[int, ...]) -> None:
+    numpy = pytest.importorskip("numpy")
+    values = numpy.arange(numpy.prod(shape)).reshape(shape)
+    whole = numpy.ma.array(values, mask=values % 3 == 1)
+    joined = mapper.join(mapper.partition(whole, 3))
+    assert (joined.mask == whole.mask).all() and (joined.data == values).all()
+    parts = mapper.partition(whole, 3)
+    first = parts[0].sum()
+    parts[0] = parts[0].data
+    assert mapper.join(parts).sum() == whole.sum() - first + parts[0].sum(), "one part that masks is enough"
 
 
 @pytest.mark.parametrize("mapper", [Map(), RoundRobinMap()])
@@ -66,6 +82,41 @@ class Lines:
         if number >= 3:
             raise IndexError(number)
         return "abc"[operator.index(number)]
+
+
+class Rows:
+    """Has rows and slices, as a sparse matrix, and no length."""
+
+    def __init__(self, rows: list[int]) -> None:
+        self.rows = rows
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.rows), 3
+
+    def __len__(self) -> int:
+        raise TypeError("sparse array length is ambiguous; use getnnz()")
+
+    def __getitem__(self, key: slice) -> Rows:
+        return Rows(self.rows[key])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.rows)
+
+
+def test_a_sparse_matrix_is_divided_by_rows(rc: Client) -> None:
+    matrix = Rows([1, 2, 3, 4, 5, 6])
+    assert divisible(matrix) is matrix and length(matrix) == 6
+    lview = rc.load_balanced_view()
+    for view in (rc[:], lview):
+        assert view.map_sync(abs, matrix) == [1, 2, 3, 4, 5, 6]
+        assert view.map_sync(pow, matrix, [2, 2, 2]) == [1, 4, 9]
+        assert view.parallel(block=True)(sum)(matrix) == [3, 7, 5, 6]
+    assert lview.map_sync(abs, matrix, chunksize=4) == [1, 2, 3, 4, 5, 6]
+    rc[:].scatter("rows", matrix, block=True)
+    assert [part.rows for part in rc[:].pull("rows", block=True)] == [[1, 2], [3, 4], [5], [6]]
+    with pytest.raises(TypeError, match="has no len"):
+        length(3)
 
 
 @pytest.mark.parametrize(

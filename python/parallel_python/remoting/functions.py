@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallel_python.client.submission import Call
 from parallel_python.engine import operations
-from parallel_python.view.partition import divisible, mapper_for
+from parallel_python.view.partition import divisible, length, mapper_for
 
 if TYPE_CHECKING:
     from parallel_python.view import LoadBalancedView
@@ -105,7 +105,7 @@ class ParallelFunction(RemoteFunction):
     def __call__(self, *sequences: Any) -> Any:
         """Call the function with parts of sequences, and join what it returns."""
         whole = [divisible(sequence) for sequence in sequences]
-        lengths = [len(sequence) for sequence in whole]
+        lengths = [length(sequence) for sequence in whole]
         if len(set(lengths)) > 1:
             raise ValueError(f"all sequences must have equal length, but have {lengths}")
         return self._run(operations.map_each, whole)
@@ -132,7 +132,7 @@ def _call_balanced(view: LoadBalancedView, function: ParallelFunction, sequences
     from parallel_python.client.mapresult import AsyncMapResult
 
     mapper = mapper_for(function.dist)
-    n = len(sequences[0])
+    n = length(sequences[0])
     if n == 0:
         return []
     count = min(n, len(view)) if function.chunksize is None else -(-n // function.chunksize)
@@ -142,7 +142,7 @@ def _call_balanced(view: LoadBalancedView, function: ParallelFunction, sequences
     ]
     parts = view._submit(calls, view.label)
     name = getattr(function.func, "__name__", "f")
-    lengths = [len(part) for part in divided[0]]
+    lengths = [length(part) for part in divided[0]]
     result = AsyncMapResult(
         view.client, parts, mapper, name, function.ordered, lengths, function.return_exceptions
     )

@@ -11,7 +11,7 @@ from parallel_python.client.mapresult import AsyncMapResult
 from parallel_python.client.part import Part
 from parallel_python.client.submission import Balance, name_of
 from parallel_python.view.base import View
-from parallel_python.view.partition import Map, items
+from parallel_python.view.partition import Map, items, length
 
 if TYPE_CHECKING:
     from parallel_python.client.batches import Work
@@ -149,7 +149,7 @@ class LoadBalancedView(View):
         if chunksize < 1:
             raise ValueError(f"chunksize must be at least 1, not {chunksize}")
         whole = [items(sequence) for sequence in sequences]
-        n = min(map(len, whole))
+        n = min(map(length, whole))
         if n == 0:
             return []
         starts = range(0, n, chunksize)

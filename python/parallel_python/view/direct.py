@@ -13,7 +13,7 @@ from parallel_python.engine import operations
 from parallel_python.serialize import choice
 from parallel_python.view.base import View
 from parallel_python.view.gathered import gathered
-from parallel_python.view.partition import divisible, is_frame, items, mapper_for
+from parallel_python.view.partition import divisible, is_frame, items, length, mapper_for
 
 
 class DirectView(View):
@@ -305,7 +305,7 @@ class DirectView(View):
             items(sequence) if operation is operations.map_part else divisible(sequence)
             for sequence in sequences
         ]
-        n = min(map(len, whole))
+        n = min(map(length, whole))
         if n == 0:
             return []
         mapper = mapper_for(dist)
@@ -318,7 +318,7 @@ class DirectView(View):
             parts,
             mapper,
             getattr(function, "__name__", "map"),
-            lengths=[len(part) for part in divided[0]],
+            lengths=[length(part) for part in divided[0]],
             return_exceptions=return_exceptions,
         )
         return self._finish(result, block)
@@ -375,12 +375,12 @@ class DirectView(View):
 
 
 def _first(sequence: Any, n: int) -> Any:
-    if len(sequence) == n:
+    if length(sequence) == n:
         return sequence
     return sequence.iloc[:n] if is_frame(sequence) else sequence[:n]
 
 
 def _flat(part: Any) -> Any:
-    if len(part) != 1:
+    if length(part) != 1:
         return part
     return part.iloc[0] if is_frame(part) else part[0]

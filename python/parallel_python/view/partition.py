@@ -28,6 +28,23 @@ def joinable(value: object) -> bool:
     return isinstance(value, list | tuple | range) or is_array(value)
 
 
+def is_masked(value: object) -> bool:
+    """Tell whether a value is a numpy array some of whose items are masked out, without importing numpy."""
+    masked = sys.modules.get("numpy.ma")
+    return masked is not None and isinstance(value, masked.MaskedArray)
+
+
+def length(value: Any) -> int:
+    """Return how many items slicing reaches: a sparse matrix has rows, and no length of its own."""
+    try:
+        return len(value)
+    except TypeError:
+        shape = getattr(value, "shape", None)
+        if not shape:
+            raise
+        return int(shape[0])
+
+
 def divisible(value: Iterable[Any]) -> Any:
     """Return something that can be sliced and has a length: a value itself, or the list of its items."""
     if is_frame(value):
@@ -60,7 +77,7 @@ class Map:
         """Return part `p` of `q`."""
         if not 0 <= p < q:
             raise ValueError(f"no part {p} of {q}: they are 0..{q - 1}")
-        where = self.bounds(p, q, len(seq) if n is None else n)
+        where = self.bounds(p, q, length(seq) if n is None else n)
         return seq.iloc[where] if is_frame(seq) else seq[where]
 
     def partition(self, seq: Any, n: int) -> list[Any]:
@@ -68,13 +85,14 @@ class Map:
         return [self.getPartition(seq, p, n) for p in range(n)]
 
     def join(self, parts: Sequence[Any]) -> Any:
-        """Return the sequence that was divided; of parts that are no sequences, their list."""
+        """Return the array that was divided, or the list of a sequence's items; of parts that are no
+        sequences, their list.
+        """
         if not parts or not all(joinable(part) for part in parts):
             return list(parts)
         if any(is_array(part) for part in parts):
             return self._join_arrays([part for part in parts if is_array(part) or len(part)])
-        items = self._order(parts)
-        return tuple(items) if all(isinstance(part, tuple) for part in parts) else list(items)
+        return list(self._order(parts))
 
     joinPartitions = join
 
@@ -84,9 +102,9 @@ class Map:
     def _join_arrays(self, parts: Sequence[Any]) -> Any:
         import numpy
 
-        return (
-            numpy.concatenate(parts) if all(part.ndim for part in map(numpy.asarray, parts)) else list(parts)
-        )
+        if not all(part.ndim for part in map(numpy.asarray, parts)):
+            return list(parts)
+        return _library(parts).concatenate(parts)
 
 
 class RoundRobinMap(Map):
@@ -103,12 +121,20 @@ class RoundRobinMap(Map):
     def _join_arrays(self, parts: Sequence[Any]) -> Any:
         import numpy
 
-        parts = [numpy.asarray(part) for part in parts]
+        library = _library(parts)
+        parts = [library.asarray(part) for part in parts]
         total = sum(map(len, parts))
-        joined = numpy.empty((total, *parts[0].shape[1:]), numpy.result_type(*parts))
+        joined = library.empty((total, *parts[0].shape[1:]), numpy.result_type(*parts))
         for p, part in enumerate(parts):
             joined[p :: len(parts)] = part
         return joined
+
+
+def _library(arrays: Sequence[Any]) -> Any:
+    """Return the part of numpy by whose functions arrays keep what is masked out of them."""
+    import numpy
+
+    return numpy.ma if any(map(is_masked, arrays)) else numpy
 
 
 #: By the names that ``scatter`` and ``gather`` know.
