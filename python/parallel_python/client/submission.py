@@ -98,7 +98,7 @@ def pack_chunk(packed: PackedFunction, chunk: Sequence[Sequence[Any]]) -> Packed
     if not packed.buffers and all(map(are_plain, chunk)):
         # Ranges and tuples as lists, which are pickled faster.
         lists = [[*sequence] for sequence in chunk]
-        return pickle.dumps((operations.MAP, packed[:3], lists), 5), NO_BLOBS, None
+        return pickle.dumps((packed[:3], lists), 5), NO_BLOBS, None
     try:
         data, buffers, _ = dumps(chunk)
     except Exception as error:
@@ -108,7 +108,7 @@ def pack_chunk(packed: PackedFunction, chunk: Sequence[Sequence[Any]]) -> Packed
         raise refuse(error, arguments) from None
     items = (data, [pickle.PickleBuffer(buffer) for buffer in buffers])
     # All buffers stay outside, the function's before the others.
-    call = pickle.dumps((operations.MAP_PICKLED, packed[:3], items), 5, buffer_callback=lambda buffer: False)
+    call = pickle.dumps((packed[:3], items), 5, buffer_callback=lambda buffer: False)
     blobs, file = bulk.share(buffers)
     shared = None if file is None and packed.file is None else bulk.SharedFiles(file, packed.file)
     return call, [*packed.blobs, *blobs], shared

@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 #: The file of expressions, which is one of ours.
 EXPRESSION = "parallel_python/expression"
 
-#: In place of a function: the task is a part of a map. Its name costs less to send than the function's.
-MAP = "map"
-
-#: The same, and the items are pickled by themselves.
-MAP_PICKLED = "map pickled"
-
 
 def run(shell: EngineShell, data: bytes, blobs: Sequence[bytes | bulk.Shared]) -> tuple[bytes, list[Any]]:
     """Make a call.
@@ -38,7 +32,8 @@ def run(shell: EngineShell, data: bytes, blobs: Sequence[bytes | bulk.Shared]) -
     shell : EngineShell
         The engine's shell.
     data : bytes
-        The pickle of ``(function, args, kwargs)``.
+        The pickle of ``(function, args, kwargs)``; for a part of a map, of `map_packed`'s function and
+        sequences: two, so that nothing that is called can be taken for it, and no mark has to be sent.
     blobs : list
         The buffers beside it.
 
@@ -48,21 +43,21 @@ def run(shell: EngineShell, data: bytes, blobs: Sequence[bytes | bulk.Shared]) -
         The value in the same form.
     """
     try:
-        function, args, kwargs = loads(data, bulk.receive(blobs))
-        if type(function) is str and function == MAP_PICKLED:
-            kwargs = loads(*kwargs)
+        call = loads(data, bulk.receive(blobs))
+        if len(call) == 2 and type(call[1]) is tuple:
+            # The sequences are pickled by themselves.
+            call = call[0], loads(*call[1])
     except ModuleNotFoundError as error:
         raise _not_here(error) from None
-    if type(function) is str:
-        if REFERENCE in data:
-            from parallel_python.remoting.reference import resolve
-
-            kwargs = resolve(kwargs, shell.user_ns)
-        return pack(map_packed(args[0], args[1], args[2], kwargs))
     if REFERENCE in data:
         from parallel_python.remoting.reference import resolve
 
-        function, args, kwargs = resolve((function, args, kwargs), shell.user_ns)
+        # Of a map's function only the pickle is here, in which nothing is found.
+        call = resolve(call, shell.user_ns)
+    if len(call) == 2:
+        (token, packed, buffers), sequences = call
+        return pack(map_packed(token, packed, buffers, sequences))
+    function, args, kwargs = call
     return pack(function(*args, **kwargs))
 
 
@@ -155,7 +150,14 @@ def use_serializer(name: str) -> None:
 
 def map_part(function: Callable[..., Any], *sequences: Iterable[Any]) -> list[Any]:
     """Call a function with the items of sequences."""
-    return list(map(function, *sequences))
+    return _values(function, sequences)
+
+
+def _values(function: Callable[..., Any], sequences: Sequence[Iterable[Any]]) -> list[Any]:
+    """Return what a function gives; `map` would take its StopIteration for the end of the sequences."""
+    if len(sequences) == 1:
+        return [function(item) for item in sequences[0]]
+    return [function(*items) for items in zip(*sequences, strict=False)]
 
 
 #: Functions of maps that run here, by the token of their map. One with large data is made anew for each task,
@@ -181,7 +183,7 @@ def map_packed(
             _functions[token] = unpacked
         while len(_functions) > 32:
             _functions.popitem(last=False)
-    return list(map(unpacked, *sequences))
+    return _values(unpacked, sequences)
 
 
 def map_each(function: Callable[..., Any], *sequences: Any) -> Any:
