@@ -316,7 +316,7 @@ def test_4_26_maps(rc: Client) -> None:
     result = rc[:].map(str, range(10))
     assert isinstance(result, ipp.AsyncMapResult) and len(result) == 10
     assert result.get() == list(result) == list(map(str, range(10))) and result.progress == 10
-    assert len(result.split()) == 4 and result.split()[0].get() == ["0", "1", "2"]
+    assert len(result.split()) == 4 and result.split()[0].get() == [["0", "1", "2"]]
     failing = rc[:].map(lambda n: 1 // n, range(4), return_exceptions=True)
     values = failing.get()
     assert isinstance(values[0], ipp.RemoteError) and values[1:] == [1, 0, 0]

@@ -113,8 +113,35 @@ def test_4_04_the_same_results_each_time(rc: Client, twin: Twin) -> None:
 def test_4_22_parts_keep_that_exceptions_are_values(rc: Client) -> None:
     failing = rc[:].map(lambda n: 1 // n, range(4), return_exceptions=True)
     parts = failing.split()
-    assert isinstance(parts[0].get(), ipp.RemoteError) and parts[1].get() == [1]
+    assert isinstance(parts[0].get()[0], ipp.RemoteError) and parts[1].get() == [[1]]
     assert isinstance(ipp.AsyncResult.join(*parts).get()[0], ipp.RemoteError)
+
+
+def test_4_22_parts_of_a_map_are_results_of_lists(rc: Client) -> None:
+    parts = rc.load_balanced_view().map_async(abs, range(5), chunksize=2).split()
+    assert [part.get() for part in parts] == [[[0, 1]], [[2, 3]], [[4]]]
+    assert parts[0][0] == [0, 1] and list(parts[0]) == [[0, 1]] and len(parts[0]) == 1
+    assert [part.get() for part in rc[:].apply(abs, -1).split()] == [1] * 4
+    whole = rc[:2].map(abs, range(4))
+    assert ipp.AsyncResult.join(*whole.split()).get() == [[0, 1], [2, 3]]
+    assert whole.get() == [0, 1, 2, 3]
+
+
+def test_4_03_a_map_by_engine(rc: Client) -> None:
+    assert rc[:3].map(abs, range(6)).get_dict() == {0: [0, 1], 1: [2, 3], 2: [4, 5]}
+    assert rc[:3].map(abs, range(4)).result_dict == {0: [0, 1], 1: [2], 2: [3]}
+    rc[:].scatter("flat", range(4), flatten=True, block=True)
+    assert rc[:].gather("flat", block=False).get_dict() == {0: 0, 1: 1, 2: 2, 3: 3}
+    rc[:].push({"one": [1]}, block=True)
+    assert rc[:].gather("one", block=False).get_dict() == {rank: [1] for rank in range(4)}
+    failing = rc[:2].map(lambda n: 1 // n, [0, 1], return_exceptions=True).get_dict()
+    assert isinstance(failing[0], ipp.RemoteError) and failing[1] == [1]
+    with pytest.raises(ipp.CompositeError):
+        rc[:2].map(lambda n: 1 // n, [0, 1]).get_dict()
+    with pytest.raises(ValueError, match="2 jobs ran on engine #1"):
+        rc.load_balanced_view([1]).map(abs, [1, 2]).get_dict()
+    assert rc[2].apply(abs, -1).get_dict() == {2: 1}
+    assert ipp.AsyncResult(rc, rc[:2].apply(abs, -1)._parts, "abs", [0, 1]).get_dict() == {0: 1, 1: 1}
 
 
 def test_4_01_exceptions_as_values_are_waited_for(rc: Client, twin: Twin) -> None:

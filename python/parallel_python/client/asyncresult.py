@@ -159,7 +159,7 @@ class AsyncResult(Timing, Several, Waitable):
 
     def _value_of(self, return_exceptions: bool) -> Any:
         if return_exceptions and any(part.error is not None for part in self._parts):
-            return self._join([_value_or_error(part) for part in self._parts])
+            return self._join([part.value_or_error() for part in self._parts])
         if not self._made:
             self._cache = self._join([part.value() for part in self._parts])
             self._made = True
@@ -245,7 +245,3 @@ def __getattr__(name: str) -> Any:
 
         return getattr(mapresult, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def _value_or_error(part: Part) -> Any:
-    return part.value() if part.error is None else part.error

@@ -69,6 +69,9 @@ class AsyncMapResult(AsyncResult):
             return super().progress
         return sum(n for n, part in zip(self._lengths, self._parts, strict=True) if part.done)
 
+    def _alone(self, part: Part) -> list[Part]:
+        return [part]
+
     def _comes_in_parts(self) -> bool:
         from parallel_python.view.partition import RoundRobinMap
 

@@ -145,6 +145,10 @@ class Part:
                 self.task.hold.taken = True
         return self._value
 
+    def value_or_error(self) -> Any:
+        """Return what it gave, or the exception it ended with."""
+        return self.value() if self.error is None else self.error
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is done; whether it is."""
         with _changing:

@@ -56,17 +56,20 @@ class Several:
     def get_dict(self, timeout: float = -1) -> dict[int, Any]:
         """Wait and return the values by engine id.
 
+        Of a map, an engine's value is the list of what its calls gave.
+
         Raises
         ------
         ValueError
             When an engine has done more than one of the tasks.
         """
-        values = self._whole().get(timeout)
+        # Waits, and raises what failed.
+        self._whole().get(timeout)
         ids = [part.rank for part in self._parts]
         for engine in ids:
             if ids.count(engine) > 1:
                 raise ValueError(f"Cannot build dict, {ids.count(engine)} jobs ran on engine #{engine}")
-        return dict(zip(ids, [values] if self._single_result else values, strict=True))  # type: ignore[arg-type]
+        return {part.rank: part.value_or_error() for part in self._parts}  # type: ignore[misc]
 
     @property
     def result_dict(self) -> dict[int, Any]:
@@ -74,7 +77,10 @@ class Several:
         return self.get_dict()
 
     def split(self) -> tuple[AsyncResult, ...]:
-        """Return one `AsyncResult` for each task, the same ones each time."""
+        """Return one `AsyncResult` for each task, the same ones each time.
+
+        Of a map, each one's value is a list of one: the list of its task's values.
+        """
         if len(self._parts) == 1:
             return (self._whole(),)
         if self._split is None:
@@ -82,11 +88,19 @@ class Several:
 
             self._split = tuple(
                 AsyncResult(
-                    self._client, part, self._fname, part.rank, return_exceptions=self._return_exceptions
+                    self._client,
+                    self._alone(part),
+                    self._fname,
+                    [part.rank],
+                    return_exceptions=self._return_exceptions,
                 )
                 for part in self._parts
             )
         return self._split
+
+    def _alone(self, part: Part) -> Part | list[Part]:
+        """Return a task as that of a result of its own: by itself, whose value is bare, or in a list."""
+        return part
 
     @classmethod
     def join(cls, *results: AsyncResult) -> AsyncResult:
