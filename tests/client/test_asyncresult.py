@@ -329,6 +329,25 @@ def test_4_28_replies(rc: Client) -> None:
     )
 
 
+def test_4_28_a_reply_has_what_was_shown(rc: Client) -> None:
+    reply = rc[0].execute("1").get()
+    assert reply._repr_png_() is None and reply._repr_html_() is None
+    kinds = {
+        "html": "text/html", "markdown": "text/markdown", "latex": "text/latex", "json": "application/json",
+        "javascript": "application/javascript", "png": "image/png", "jpeg": "image/jpeg",
+        "svg": "image/svg+xml", "pdf": "application/pdf",
+    }  # fmt: skip
+    data = {mime: f"as {name}" for name, mime in kinds.items()}
+    reply.metadata["execute_result"] = {"data": data, "metadata": {"image/png": {"width": 8}}}
+    for name in kinds:
+        expected = ("as png", {"width": 8}) if name == "png" else f"as {name}"
+        assert getattr(reply, f"_repr_{name}_")() == expected
+    reply.metadata["execute_result"] = {"data": {"text/plain": "1"}}
+    assert reply._repr_png_() is None
+    with pytest.raises(AttributeError):
+        reply._repr_other_()
+
+
 def test_results_that_are_shared_are_let_go(rc: Client, twin: Twin) -> None:
     numpy = pytest.importorskip("numpy")
     result = rc[0].apply_async(numpy.ones, 100_000)

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from parallel_python.client.metadata import Metadata
+
+
+def _representation(mime: str) -> Callable[[ExecuteReply], Any]:
+    """Return the method by which IPython asks for a representation."""
+
+    def represent(reply: ExecuteReply) -> Any:
+        return reply._repr_mime_(mime)
+
+    return represent
 
 
 class ExecuteReply:
@@ -58,6 +68,24 @@ class ExecuteReply:
         from parallel_python.client.display import out_prompt
 
         printer.text(out_prompt(self.metadata["engine_id"], self.execution_count, text))
+
+    def _repr_mime_(self, mime: str) -> Any:
+        """Return a representation of the last value, with its metadata if it has any; None: there is none."""
+        result = self.execute_result
+        if result is None or mime not in result["data"]:
+            return None
+        data, metadata = result["data"][mime], result.get("metadata", {})
+        return (data, metadata[mime]) if mime in metadata else data
+
+    _repr_html_ = _representation("text/html")
+    _repr_markdown_ = _representation("text/markdown")
+    _repr_latex_ = _representation("text/latex")
+    _repr_json_ = _representation("application/json")
+    _repr_javascript_ = _representation("application/javascript")
+    _repr_png_ = _representation("image/png")
+    _repr_jpeg_ = _representation("image/jpeg")
+    _repr_svg_ = _representation("image/svg+xml")
+    _repr_pdf_ = _representation("application/pdf")
 
     def _repr_mimebundle_(
         self, include: Any = None, exclude: Any = None
