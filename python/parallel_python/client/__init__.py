@@ -12,7 +12,7 @@ file                what it is
                     ``purging``
 ``connecting``      which conversation a client has; ``registry``: sets of engines by name
 ``link``            `Conversation`, a connection and its thread; ``clientlink``: what Rust gives it
-``part``            a task on one engine
+``part``            a task on one engine; ``printed``: what it prints
 ``submission``      work as it is sent
 ``targets``         which engines are meant
 ``engines``         which engines there are; ``waiting``: until there are enough

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from parallel_python import bulk
 from parallel_python.client.errors import RemoteError, TaskAborted
 from parallel_python.client.metadata import Metadata, time_of
+from parallel_python.client.printed import Printed
 from parallel_python.serialize import loads
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ class Part:
     """
 
     __slots__ = (
-        "__weakref__", "_metadata", "_payload", "_value", "done", "error", "listeners", "msg_id", "rank",
-        "received", "task", "times", "waiting", "watchers",
+        "__weakref__", "_metadata", "_payload", "_printed", "_value", "done", "error", "listeners", "msg_id",
+        "rank", "received", "task", "times", "waiting", "watchers",
     )  # fmt: skip
 
     def __init__(self, task: Task, rank: int | None) -> None:
@@ -82,17 +83,28 @@ class Part:
         self.listeners: tuple[Listener, ...] = ()
         self.waiting: threading.Event | None = None
         self._metadata: Metadata | None = None
+        self._printed: Printed | None = None
         self._payload: tuple[bytes, list[memoryview]] | None = None
         self._value: Any = None
 
     @property
     def metadata(self) -> Metadata:
         """What is known of it; made when it is first asked for, because most parts are never asked."""
-        if self._metadata is None:
+        if self._metadata is None or self._printed is not None:
             with _changing:
-                if self._metadata is None:
-                    self._metadata = self._new_metadata()
-                return self._metadata
+                return self._whole_metadata()
+        return self._metadata
+
+    def _whole_metadata(self) -> Metadata:
+        """Return the metadata, with all that was printed; under the lock."""
+        metadata = self._made_metadata()
+        if self._printed is not None:
+            self._printed.join(metadata)
+        return metadata
+
+    def _made_metadata(self) -> Metadata:
+        if self._metadata is None:
+            self._metadata = self._new_metadata()
         return self._metadata
 
     def _new_metadata(self) -> Metadata:
@@ -169,8 +181,8 @@ class Part:
 
     def listen(self, listener: Listener) -> list[tuple[str, Any]]:
         """Have `listener` called with what comes to be shown; what there is already is returned."""
-        metadata = self.metadata
         with _changing:
+            metadata = self._whole_metadata()
             self.listeners += (listener,)
             there = [(stream, metadata[stream]) for stream in ("stdout", "stderr") if metadata[stream]]
             there += [("display_data", output) for output in metadata["outputs"]]
@@ -199,19 +211,22 @@ class Part:
     def restart(self) -> None:
         """Forget what an attempt has shown that failed and is repeated elsewhere."""
         self._metadata, self._payload, self._value, self.times = None, None, None, None
+        self._printed = None
 
     def on_stream(self, stream: str, text: str) -> None:
         """Take in text."""
-        metadata = self.metadata
         with _changing:
-            metadata[stream] += text
+            if self._printed is None:
+                self._printed = Printed()
+            self._printed.add(self._made_metadata(), stream, text)
             listeners = self.listeners
         self._tell(listeners, stream, text)
 
     def on_publish(self, msg_type: str, content: bytes, metadata: bytes, buffers: Sequence[bytes]) -> None:
         """Take in a display, its update, or that all is cleared."""
-        message, known = json.loads(content), self.metadata
+        message = json.loads(content)
         with _changing:
+            known = self._made_metadata()
             if msg_type == "display_data":
                 known["outputs"].append(message)
             elif msg_type == "update_display_data":
@@ -219,14 +234,15 @@ class Part:
             elif msg_type == "clear_output":
                 known["outputs"].clear()
                 known.update(stdout="", stderr="")
+                self._printed = None
             listeners = self.listeners
         self._tell(listeners, msg_type, message)
 
     def on_result(self, count: int, content: bytes) -> None:
         """Take in the value of a cell's last expression, as it is shown."""
-        message, metadata = {**json.loads(content), "execution_count": count}, self.metadata
+        message = {**json.loads(content), "execution_count": count}
         with _changing:
-            metadata["execute_result"] = message
+            self._made_metadata()["execute_result"] = message
             listeners = self.listeners
         self._tell(listeners, "execute_result", message)
 
@@ -267,6 +283,9 @@ class Part:
         self.received = time.time()
         self._note(self._note_end)
         with _changing:
+            if self._printed is not None:
+                self._whole_metadata()
+                self._printed = None
             self.done = True
             watchers, self.watchers, waiting = self.watchers, (), self.waiting
             self.listeners = ()
