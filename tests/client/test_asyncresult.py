@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import copy
 import signal
 import sys
 import threading
@@ -113,6 +114,23 @@ def test_4_06_successful(rc: Client, gate: threading.Event) -> None:
     failed = rc[:].apply(fail_on, 0)
     failed.wait()
     assert not failed.successful()
+
+
+def test_4_06_exceptions_that_are_values_are_no_failure(rc: Client) -> None:
+    result = rc[:].map_async(abs, ["no number"] * 4, return_exceptions=True)
+    result.wait()
+    assert result.successful() and result.exception() is None
+    assert repr(result) == "<AsyncMapResult(abs): finished>"
+    single = ipp.AsyncResult(rc, rc[0].apply(fail_on, 0)._parts[0], "f", return_exceptions=True)
+    single.wait()
+    assert not single.successful() and repr(single) == "<AsyncResult(f): failed>"
+
+
+def test_a_result_cannot_be_copied(rc: Client) -> None:
+    for result in (rc[0].apply(abs, 1), rc[:].map(abs, range(4))):
+        for make in (copy.copy, copy.deepcopy):
+            with pytest.raises(TypeError):
+                make(result)
 
 
 def test_4_07_progress_bar(rc: Client, capsys: pytest.CaptureFixture[str]) -> None:

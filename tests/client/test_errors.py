@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import pytest
 
@@ -85,6 +86,20 @@ def test_6_08_helpers() -> None:
     assert errors.collect_exceptions([1, 2]) == [1, 2]
     with pytest.raises(errors.CompositeError, match="raised in: f"):
         errors.collect_exceptions([1, error], "f")
+
+
+def test_6_08_what_counts_as_an_engines_exception() -> None:
+    for same in ({0: 1}, [1, 2], (1,), [ValueError("a value")], {}):
+        assert errors.collect_exceptions(same) is same
+    with pytest.raises(errors.CompositeError, match="raised in: f") as caught:
+        errors.collect_exceptions({0: remote(), 1: composite(2), 2: 5}, "f")
+    assert len(caught.value.elist) == 3
+
+
+@pytest.mark.parametrize("number", ["a", None, 7])
+def test_6_03_there_is_none_of_that_number(number: Any) -> None:
+    with pytest.raises(IndexError, match=f"an exception with index {number} does not exist"):
+        composite(2).raise_exception(number)
 
 
 @pytest.mark.parametrize("error", [remote(), composite(3), errors.AlreadyDisplayedError(remote())])

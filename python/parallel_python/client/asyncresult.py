@@ -13,7 +13,7 @@ import threading
 import warnings
 from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Future
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from parallel_python.client.errors import combine
 from parallel_python.client.part import Part
@@ -99,6 +99,10 @@ class AsyncResult(Timing, Several, Waitable):
         if not errors:
             return None
         return errors[0] if self._single_result else self._combined(errors)
+
+    def _has_failed(self) -> bool:
+        kept = self._return_exceptions and not self._single_result
+        return not kept and self._error() is not None
 
     def _combined(self, errors: list[Exception]) -> BaseException:
         return combine(errors, f"one or more exceptions raised in: {self._fname}")
@@ -210,8 +214,12 @@ class AsyncResult(Timing, Several, Waitable):
         elif not self.done():
             state = "pending"
         else:
-            state = "finished" if self._error() is None else "failed"
+            state = "failed" if self._has_failed() else "finished"
         return f"<{type(self).__name__}({self._fname}): {state}>"
+
+    def __copy__(self) -> NoReturn:
+        # A copy would have an end of its own, which nobody would tell it of.
+        raise TypeError(f"{type(self).__name__} cannot be copied: it is completed by the engines, once")
 
     # What it showed.
 

@@ -10,7 +10,7 @@ import builtins
 import sys
 import traceback as tracebacks
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 #: What `CompositeError` keeps of each exception: name, text, traceback, and where it came from.
 Entry = tuple[str, str, str, Mapping[str, Any]]
@@ -197,7 +197,7 @@ class CompositeError(RemoteError):
     def _get(self, excid: int) -> Entry:
         try:
             return self.elist[excid]
-        except IndexError:
+        except (IndexError, TypeError):
             raise IndexError(f"an exception with index {excid} does not exist") from None
 
     def _limited(self) -> tuple[list[Entry], int]:
@@ -262,13 +262,24 @@ def combine(errors: Sequence[BaseException], message: str) -> CompositeError:
     return CompositeError(message, elist)
 
 
-def collect_exceptions(results: Iterable[Any], method: str = "unspecified") -> list[Any]:
-    """Return results that hold no exception, or raise what they hold as one `CompositeError`."""
-    found = list(results)
-    errors = [result for result in found if isinstance(result, BaseException)]
+Results = TypeVar("Results", bound=Iterable[Any])
+
+
+def collect_exceptions(results: Results, method: str = "unspecified") -> Results:
+    """Return results as they are, or raise the engines' exceptions among them as one `CompositeError`.
+
+    Parameters
+    ----------
+    results : list, or dict by engine
+        What engines gave. An exception that is no `RemoteError` is a value as any other.
+    method : str
+        What was called.
+    """
+    values = results.values() if isinstance(results, Mapping) else results
+    errors = [value for value in values if isinstance(value, RemoteError)]
     if errors:
         raise combine(errors, f"one or more exceptions raised in: {method}")
-    return found
+    return results
 
 
 def wrap_exception(engine_info: Mapping[str, Any] | None = None) -> dict[str, Any]:

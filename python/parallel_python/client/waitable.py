@@ -110,6 +110,8 @@ class Waitable(Future[Any]):
     def successful(self) -> bool:
         """Tell whether it is done without an exception; one that was cancelled is not.
 
+        Exceptions that take the place of several values are values; of a single one it is still a failure.
+
         Raises
         ------
         RuntimeError
@@ -117,7 +119,7 @@ class Waitable(Future[Any]):
         """
         if not self.done():
             raise RuntimeError("Cannot check successful() if not done.")
-        return not self.cancelled() and self._error() is None
+        return not self.cancelled() and not self._has_failed()
 
     @property
     def sent(self) -> bool:
@@ -156,4 +158,4 @@ class Waitable(Future[Any]):
         def split(self) -> tuple[AsyncResult, ...]:
             """Return one result for each task."""
 
-        def _error(self) -> BaseException | None: ...
+        def _has_failed(self) -> bool: ...
