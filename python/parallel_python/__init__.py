@@ -258,7 +258,20 @@ if TYPE_CHECKING:
     )
 
 
+def _file() -> str:
+    """Return where this package is: inside the engine library, as modules inside an archive have it."""
+    import os
+
+    import _parallel_python
+
+    # In a notebook's own process the library is part of the executable.
+    library = getattr(_parallel_python, "__file__", None) or os.readlink("/proc/self/exe")
+    return f"{library}/{_FILES}__init__.py"
+
+
 def __getattr__(name: str) -> Any:
+    if name == "__file__":
+        return _file()
     if name in _MODULES:
         return import_module(f"{__name__}.{_MODULES[name]}")
     if name not in _NAMES:
