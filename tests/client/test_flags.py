@@ -47,3 +47,49 @@ def test_3_43_a_function_that_waits_leaves_the_views_flags_alone(rc: Client, twi
     assert got == {"remote": [[1] * 4], "map": [[1, 2, 3, 4]]}.get(kind, [[2, 4, 6, 8]])
     tasks = len(view.history)
     assert tasks == {"remote": 8, "parallel": 8, "map": 8, "balanced": 5}[kind]
+
+
+@pytest.mark.parametrize("name", ["block", "track"])
+def test_3_08_what_is_no_bool_is_refused(rc: Client, name: str) -> None:
+    view = rc[:]
+    with pytest.raises(TypeError, match=f"{name} must be True or False, not 'x'"):
+        view.set_flags(**{name: "x"})
+    with pytest.raises(TypeError, match=f"{name} must be True or False, not 1"):
+        setattr(view, name, 1)
+    assert getattr(view, name) is False
+    for value in (True, None, False):
+        view.set_flags(**{name: value})
+
+
+@pytest.mark.parametrize(("value", "error"), [(-1, ValueError), (None, TypeError), ("x", TypeError)])
+def test_3_37_retries_are_a_number(rc: Client, value: Any, error: type[Exception]) -> None:
+    view = rc.load_balanced_view()
+    with pytest.raises(error, match="retries must be"):
+        view.retries = value
+    with pytest.raises(error, match="retries must be"):
+        rc.load_balanced_view(retries=value)
+    assert view.retries == 0
+    view.retries = 3
+
+
+def test_3_32_a_view_of_no_engines_says_so(rc: Client) -> None:
+    view = rc.load_balanced_view()
+    view.targets = []
+    for ask in (view.apply, view.map):
+        with pytest.raises(ValueError, match="this view has no engine: its `targets` are empty"):
+            ask(abs, [1])
+
+
+def test_3_17_names_that_no_code_could_read(rc: Client) -> None:
+    view = rc[:]
+    asks = [view.push, lambda names: view.scatter(next(iter(names)), [1, 2]), view.update]
+    for ask in asks:
+        with pytest.raises(TypeError, match="names must be strs, not 1"):
+            ask({1: 2})
+        with pytest.raises(ValueError, match="`class` is a keyword of Python's"):
+            ask({"class": 1})
+    with pytest.raises(ValueError, match="`None` is a keyword"):
+        view["None"] = 1
+    view.push({"match": 1, "a_list": [0]}, block=True)
+    view.push({"a_list[0]": 5}, block=True)
+    assert rc[0]["a_list"] == [5]

@@ -98,6 +98,30 @@ def test_3_54_what_a_map_raises(rc: Client) -> None:
         list(executor.map(lambda n: 1 // n, [1, 0, 1]))
 
 
+@pytest.mark.parametrize(("size", "tasks"), [(1, 7), (2, 4), (3, 3), (50, 1), (0, 7), (None, 7)])
+def test_3_54_and_33_so_many_calls_in_a_task(rc: Client, size: int | None, tasks: int) -> None:
+    view = rc.load_balanced_view()
+    assert list(view.executor.map(pow, range(7), itertools.repeat(2), chunksize=size)) == [
+        n * n for n in range(7)
+    ]
+    assert len(view.history) == tasks
+    assert view.map_sync(abs, range(7), chunksize=size) == list(range(7)) and len(view.history) == 2 * tasks
+    assert view.parallel(block=True, chunksize=size)(abs).map(range(7)) == list(range(7))
+    assert view.parallel(block=True, chunksize=size)(list)(range(7)) == list(range(7))
+    assert list(rc[:].executor.map(abs, range(7), chunksize=size)) == list(range(7))
+
+
+def test_3_54_a_chunk_that_fails(rc: Client) -> None:
+    view = rc.load_balanced_view()
+    values = list(view.executor.map(lambda n: 1 // n, [1, 0, 1, 1], chunksize=2, return_exceptions=True))
+    assert isinstance(values[0], ipp.RemoteError) and values[1:] == [1, 1]
+    with pytest.raises(ipp.RemoteError, match="ZeroDivisionError"):
+        list(view.executor.map(lambda n: 1 // n, [1, 0, 1, 1], chunksize=2))
+    for begin in (view.map, view.executor.map):
+        with pytest.raises(ValueError, match="chunksize must be at least 1, not -1"):
+            begin(abs, [1], chunksize=-1)
+
+
 @pytest.mark.parametrize("limit", [1, 2, 4])
 def test_3_34_so_many_are_under_way(rc: Client, twin: Twin, limit: int) -> None:
     source = Source()

@@ -120,7 +120,7 @@ class ParallelFunction(RemoteFunction):
         if not self._is_balanced:
             return view._map(self.func, sequences, self.dist, block, self.return_exceptions, None, operation)
         if operation is operations.map_part:
-            options = {"chunksize": self.chunksize or 1, "ordered": self.ordered}
+            options = {"chunksize": self.chunksize, "ordered": self.ordered}
             return view.map(
                 self.func, *sequences, block=block, return_exceptions=self.return_exceptions, **options
             )
@@ -135,7 +135,7 @@ def _call_balanced(view: LoadBalancedView, function: ParallelFunction, sequences
     n = length(sequences[0])
     if n == 0:
         return []
-    count = min(n, len(view)) if function.chunksize is None else -(-n // function.chunksize)
+    count = min(n, len(view)) if not function.chunksize else -(-n // function.chunksize)
     divided = [mapper.partition(sequence, count) for sequence in sequences]
     calls: list[Call] = [
         (operations.map_each, (function.func, *parts), {}) for parts in zip(*divided, strict=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from parallel_python.client import submission
@@ -52,13 +53,20 @@ class LoadBalancedView(View):
             _seconds(flags["timeout"])
         return super().set_flags(**flags)
 
+    def _check_flag(self, name: str, value: Any) -> None:
+        super()._check_flag(name, value)
+        if name == "retries":
+            _times(value)
+
     def _balance(self) -> Balance:
         targets = self.targets
+        if isinstance(targets, Sized) and not targets:
+            raise ValueError("this view has no engine: its `targets` are empty; None means all engines")
         # Raises where there are no engines, or not these.
         chosen = self.client._targets(targets)
         return Balance(
             targets=None if targets is None or targets == "all" else chosen,
-            retries=int(self.retries),
+            retries=_times(self.retries),
             timeout=_seconds(self.timeout) or None,
             after=self._meant(_dependency(self.after)),
             follow=self._meant(_dependency(self.follow)),
@@ -114,7 +122,7 @@ class LoadBalancedView(View):
         *sequences: Iterable[Any],
         block: bool | None = None,
         track: bool | None = None,
-        chunksize: int = 1,
+        chunksize: int | None = 1,
         ordered: bool = True,
         return_exceptions: bool = False,
         label: str | None = None,
@@ -131,8 +139,8 @@ class LoadBalancedView(View):
             Whether to wait for the list of values.
         track : bool, optional
             Accepted: arguments may be changed as soon as this has returned.
-        chunksize : int
-            How many calls a task makes.
+        chunksize : int, optional
+            How many calls a task makes; None and 0: one.
         ordered : bool
             Whether iterating over the result keeps the order of the arguments.
         return_exceptions : bool
@@ -146,8 +154,7 @@ class LoadBalancedView(View):
             The values, in order.
         """
         assert len(sequences) > 0, "must have some sequences to map onto!"
-        if chunksize < 1:
-            raise ValueError(f"chunksize must be at least 1, not {chunksize}")
+        chunksize = chunk_size(chunksize)
         whole = [items(sequence) for sequence in sequences]
         n = min(map(length, whole))
         if n == 0:
@@ -224,6 +231,24 @@ class LoadBalancedView(View):
 
 def _chunk(sequence: Any, start: int, stop: int) -> Any:
     return sequence.iloc[start:stop] if hasattr(sequence, "iloc") else sequence[start:stop]
+
+
+def chunk_size(chunksize: int | None) -> int:
+    """Return how many calls a task makes, or raise what is wrong with that."""
+    if chunksize is not None and chunksize < 0:
+        raise ValueError(f"chunksize must be at least 1, not {chunksize}")
+    return chunksize or 1
+
+
+def _times(retries: Any) -> int:
+    """Return how often a task is tried again, or raise what is wrong with that."""
+    try:
+        times = operator.index(retries)
+    except TypeError:
+        raise TypeError(f"retries must be a whole number, not {retries!r}") from None
+    if times < 0:
+        raise ValueError(f"retries must be 0 or more, not {times}")
+    return times
 
 
 def _seconds(timeout: float | None) -> float:

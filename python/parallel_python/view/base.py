@@ -54,11 +54,17 @@ class View:
     # Flags.
 
     def __setattr__(self, name: str, value: Any) -> None:
+        self._check_flag(name, value)
         object.__setattr__(self, name, value)
         if name in ("targets", "block"):
             # Magics that use this view: see `parallel_python.local.magics.activate`.
             for follow in vars(self).get("_followers", ()):
                 follow()
+
+    def _check_flag(self, name: str, value: Any) -> None:
+        """Raise what is wrong with a flag's value."""
+        if name in ("block", "track") and value is not None and not isinstance(value, bool):
+            raise TypeError(f"{name} must be True or False, not {value!r}")
 
     def set_flags(self, **flags: Any) -> Self:
         """Set flags by name.
@@ -67,6 +73,8 @@ class View:
         ------
         KeyError
             When there is no flag of that name.
+        TypeError
+            When a flag cannot have that value.
         """
         for name in flags:
             if name not in self.flag_names:

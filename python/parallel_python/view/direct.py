@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from keyword import iskeyword
 from typing import Any
 
 from parallel_python.client.asyncresult import AsyncResult
@@ -119,6 +120,8 @@ class DirectView(View):
         """
         if not isinstance(ns, dict):
             raise TypeError(f"Must be a dict, not {type(ns)}")
+        for name in ns:
+            _check_name(name)
         return self._call(operations.push, (ns,), {}, block, targets, "_push")
 
     def pull(self, names: str | Iterable[str], targets: Any = None, block: bool | None = None) -> Any:
@@ -215,6 +218,7 @@ class DirectView(View):
         AsyncResult or None
             None where it blocks.
         """
+        _check_name(key)
         chosen = self.client._targets(self.targets if targets is None else targets)
         parts = mapper_for(dist).partition(divisible(seq), len(chosen))
         calls: list[Call] = [
@@ -372,6 +376,14 @@ class DirectView(View):
 
     def __iter__(self) -> Iterator[DirectView]:
         return (self.client[target] for target in self.client._targets(self.targets))
+
+
+def _check_name(name: object) -> None:
+    """Raise what is wrong with a name to which a value is to be bound."""
+    if not isinstance(name, str):
+        raise TypeError(f"names must be strs, not {name!r}")
+    if iskeyword(name):
+        raise ValueError(f"`{name}` is a keyword of Python's, so no code could read what is bound to it")
 
 
 def _first(sequence: Any, n: int) -> Any:

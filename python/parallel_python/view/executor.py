@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any
 
 from parallel_python.client.asyncresult import AsyncResult
+from parallel_python.engine import operations
 
 if TYPE_CHECKING:
+    from parallel_python.view.balanced import LoadBalancedView
     from parallel_python.view.base import View
     from parallel_python.view.feed import Feed
+    from parallel_python.view.lazymap import LazyMapIterator
 
 
 class ViewExecutor(Executor):
@@ -44,20 +48,44 @@ class ViewExecutor(Executor):
         return result
 
     def map(self, __f: Callable[..., Any], /, *sequences: Iterable[Any], **flags: Any) -> Iterator[Any]:  # type: ignore[override]
-        """Give the values of a map as they come; flags are those of ``view.imap``.
+        """Give the values of a map as they come, as `concurrent.futures.Executor.map` has it.
 
         All calls are made, also where nobody takes their values.
-        """
-        from parallel_python.view.balanced import LoadBalancedView
-        from parallel_python.view.lazymap import lazily
 
+        Parameters
+        ----------
+        f : callable
+            The function.
+        *sequences : iterable
+            Its arguments.
+        **flags
+            ``chunksize``, how many calls a task makes where the view balances, and flags of ``view.imap``.
+        """
+        from parallel_python.view.balanced import LoadBalancedView, chunk_size
+
+        size = chunk_size(flags.pop("chunksize", None))
         if flags.pop("timeout", None) is not None:
             warnings.warn("timeout unsupported in ViewExecutor.map", stacklevel=2)
         if not isinstance(self.view, LoadBalancedView):
             result = self.view.map_async(__f, *sequences, **flags)
             # Nothing to map over is no result, but its value.
             return iter(self._keep(result) if isinstance(result, AsyncResult) else result)
-        values = lazily(self.view, __f, sequences, **flags, whole=True)
+        if size == 1:
+            return self._map(self.view, __f, sequences, flags)
+        # A task gets the function, and as many items of each sequence.
+        chunks = [_chunks(sequence, size) for sequence in sequences]
+        return _flat(self._map(self.view, operations.map_part, [repeat(__f), *chunks], flags))
+
+    def _map(
+        self,
+        view: LoadBalancedView,
+        function: Callable[..., Any],
+        sequences: Sequence[Iterable[Any]],
+        flags: dict[str, Any],
+    ) -> LazyMapIterator:
+        from parallel_python.view.lazymap import lazily
+
+        values = lazily(view, function, sequences, **flags, whole=True)
         self._feeds = [feed for feed in self._feeds if not feed.done]
         self._feeds.append(values._feed)
         return values
@@ -77,3 +105,18 @@ class ViewExecutor(Executor):
                 result.wait()
         self._submitted.clear()
         self._feeds.clear()
+
+
+def _chunks(sequence: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    items = iter(sequence)
+    while chunk := list(islice(items, size)):
+        yield chunk
+
+
+def _flat(chunks: Iterable[Any]) -> Iterator[Any]:
+    """Give the values of chunks; one that failed has given its exception alone."""
+    for chunk in chunks:
+        if isinstance(chunk, Exception):
+            yield chunk
+        else:
+            yield from chunk
