@@ -1,8 +1,8 @@
 """What engines print and display, shown while it comes.
 
-Whole lines go out at once, each with its engine's label; the rest of a line waits for its end. What an
-engine had printed before is shown first, so nothing is lost between the call and the beginning of the
-stream.
+Of several engines whole lines go out at once, each with its engine's label; the rest of a line waits for its
+end. A single engine's text goes out as it comes, so that a progress bar moves. What an engine had printed
+before is shown first, so nothing is lost between the call and the beginning of the stream.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Streamer:
         self._single = single
         self._context = copy_context()
         self._lock = threading.Lock()
+        #: What has no end yet: of several engines what waits for it, of a single one what has gone out.
         self._unfinished: dict[tuple[Part, str], str] = {}
         self._ended = False
 
@@ -41,9 +42,7 @@ class Streamer:
             self._ended = True
             for part in parts:
                 part.stop_listening(self._listen)
-            for (part, stream), text in self._unfinished.items():
-                self._write(part, stream, text + "\n")
-            self._unfinished.clear()
+            self._end_lines()
         sys.stdout.flush()
         sys.stderr.flush()
 
@@ -52,8 +51,18 @@ class Streamer:
             if not self._ended:
                 self._context.run(self._show, part, kind, content)
 
+    def _end_lines(self) -> None:
+        for (part, stream), text in self._unfinished.items():
+            if self._single:
+                getattr(sys, stream).write("\n")
+            else:
+                self._write(part, stream, text + "\n")
+        self._unfinished.clear()
+
     def _show(self, part: Part, kind: str, content: Any) -> None:
-        if kind in ("stdout", "stderr"):
+        if kind in ("stdout", "stderr") and self._single:
+            self._pass_on(part, kind, content)
+        elif kind in ("stdout", "stderr"):
             text = self._unfinished.pop((part, kind), "") + content
             lines, newline, rest = text.rpartition("\n")
             if rest:
@@ -61,9 +70,26 @@ class Streamer:
             if newline:
                 self._write(part, kind, lines + newline)
         elif kind == "display_data":
+            self._before_a_display()
             show_output(part, content, single=self._single)
         elif kind == "execute_result":
+            self._before_a_display()
             show_result(part, content)
+
+    def _before_a_display(self) -> None:
+        """See to it that what a single engine shows does not stand in the middle of its line."""
+        if self._single:
+            self._end_lines()
+
+    def _pass_on(self, part: Part, stream: str, text: str) -> None:
+        if not text:
+            return
+        getattr(sys, stream).write(text)
+        if text.endswith("\n"):
+            self._unfinished.pop((part, stream), None)
+        else:
+            self._unfinished[part, stream] = text
+            getattr(sys, stream).flush()
 
     def _write(self, part: Part, stream: str, text: str) -> None:
         label = "" if self._single else f"[{stream}:{part.rank}] "
