@@ -127,7 +127,7 @@ assert type(back['pair']) is Pair and type(back['inner']) is Outer.Inner
 """
 
 
-def _run(source: str, data: bytes = b"") -> bytes:
+def run(source: str, data: bytes = b"") -> bytes:
     start = f"import sys; sys.path.insert(0, {str(PYTHON)!r})\n"
     start += "from parallel_python.serialize import dumps, loads\n"
     done = subprocess.run(
@@ -139,9 +139,9 @@ def _run(source: str, data: bytes = b"") -> bytes:
 
 def test_what_was_typed_in_travels_and_comes_back_as_what_it_was() -> None:
     write = "sys.stdout.buffer.write(dumps(values)[0])"
-    data = _run(TYPED + write)
+    data = run(TYPED + write)
     read = "data = sys.stdin.buffer.read(); values = loads(data)\n"
-    _run(read + RECEIVED, data)
+    run(read + RECEIVED, data)
     # There and back, in a process that has the classes.
     script = TYPED + textwrap.dedent(
         f"""
@@ -154,12 +154,12 @@ def test_what_was_typed_in_travels_and_comes_back_as_what_it_was() -> None:
         back = loads(done.stdout)
         """
     )
-    _run(script + BACK)
+    run(script + BACK)
 
 
 def test_a_name_that_the_engine_has_is_the_engines() -> None:
-    data = _run("def helper(): return 'sent'\ndef f(): return helper()\nsys.stdout.buffer.write(dumps(f)[0])")
-    _run(
+    data = run("def helper(): return 'sent'\ndef f(): return helper()\nsys.stdout.buffer.write(dumps(f)[0])")
+    run(
         "def helper(): return 'own'\nf = loads(sys.stdin.buffer.read())\n"
         "assert f() == 'own' and helper() == 'own'",
         data,
@@ -168,10 +168,10 @@ def test_a_name_that_the_engine_has_is_the_engines() -> None:
 
 def test_a_helper_that_was_changed_is_bound_anew() -> None:
     first, second = (
-        _run(f"def helper(): return {n}\ndef f(): return helper()\nsys.stdout.buffer.write(dumps(f)[0])")
+        run(f"def helper(): return {n}\ndef f(): return helper()\nsys.stdout.buffer.write(dumps(f)[0])")
         for n in (1, 2)
     )
-    _run(
+    run(
         "data = sys.stdin.buffer.read()\n"
         f"assert loads(data[:{len(first)}])() == 1\nassert loads(data[{len(first)}:])() == 2",
         first + second,
@@ -179,19 +179,19 @@ def test_a_helper_that_was_changed_is_bound_anew() -> None:
 
 
 def test_a_helper_that_cannot_be_sent_stays_behind() -> None:
-    _run(
+    run(
         "import threading\nlock = threading.Lock()\ndef maker(x=lock): return x\n"
         "def f(): return maker\ndumps(f)"
     )
 
 
 def test_modules_that_a_function_names_come_along_where_they_are() -> None:
-    data = _run(
+    data = run(
         "import math, types, json as j\ngone = types.ModuleType('no_such_module')\n"
         "def f(x): return math.sqrt(x) if x else gone\ndef g(): return j.dumps(1)\n"
         "sys.stdout.buffer.write(dumps((f, g))[0])"
     )
-    _run("f, g = loads(sys.stdin.buffer.read())\nassert f(4) == 2 and g() == '1'", data)
+    run("f, g = loads(sys.stdin.buffer.read())\nassert f(4) == 2 and g() == '1'", data)
 
 
 def test_functions_of_modules_go_by_name() -> None:

@@ -1,8 +1,9 @@
 """Functions that were typed into a notebook, as something `pickle` can carry.
 
 A function that can be imported travels by its name, as always. Any other travels by value: its code,
-defaults, annotations and what it closes over. **Invariant**: the globals of a function of ``__main__`` are
-those of the ``__main__`` it arrives in, so that code sent to an engine sees the engine's variables.
+defaults, annotations and what it closes over. **Invariant**: the globals of a function that was typed in are
+those of the ``__main__`` it arrives in, so that code sent to an engine sees the engine's variables. What a
+library's decorator has made of it keeps the library's globals, whatever it says its module is.
 
 Functions, classes and modules that such a function names, and that the engine lacks, come along as *helpers*
 and are bound there; a name that the engine has is the engine's.
@@ -30,6 +31,9 @@ VERSION = sys.version_info[:2]
 _bound: dict[str, Any] = {}
 
 
+#: What the module of typed-in code is called: the latter in a process that `multiprocessing` has spawned.
+_MAIN = frozenset({"__main__", "__mp_main__"})
+
 #: The globals of what `interactive` has copied.
 _written_in: WeakKeyDictionary[FunctionType, dict[str, Any]] = WeakKeyDictionary()
 
@@ -47,9 +51,15 @@ def find(module: str | None, qualname: str) -> Any:
     return found
 
 
+def module_of(named: Any) -> str | None:
+    """Return the module that a function or class is of: ``__main__`` for all that was typed in."""
+    module: str | None = getattr(named, "__module__", None)
+    return "__main__" if module in _MAIN else module
+
+
 def goes_by_value(named: Any) -> bool:
     """Tell whether a function or class cannot be imported on an engine by its name."""
-    module = getattr(named, "__module__", None)
+    module = module_of(named)
     return module == "__main__" or find(module, named.__qualname__) is not named
 
 
@@ -57,9 +67,9 @@ def reduce_function(function: FunctionType, *, with_helpers: bool) -> tuple[Any,
     """Return what `pickle` makes a function from that goes by value."""
     code = function.__code__
     closure = function.__closure__ or ()
-    module = function.__module__
-    own = _own_globals(function)
-    helpers = _helpers(function) if with_helpers and module == "__main__" else {}
+    home = _home(function)
+    own = _own_globals(function) if home is None else None
+    helpers = _helpers(function) if with_helpers and home == "__main__" else {}
     state = (
         function.__name__,
         function.__qualname__,
@@ -73,7 +83,7 @@ def reduce_function(function: FunctionType, *, with_helpers: bool) -> tuple[Any,
         helpers,
         sources.of(code),
     )
-    arguments = (VERSION, _dump_code(code, code.co_filename), module, closure, own is not None)
+    arguments = (VERSION, _dump_code(code, code.co_filename), home, closure, module_of(function))
     return _make_function, arguments, state, None, None, _fill_function
 
 
@@ -109,17 +119,22 @@ def _content(cell: CellType) -> tuple[Any, ...]:
         return ()
 
 
-def _own_globals(function: FunctionType) -> dict[str, Any] | None:
-    """Return the globals that a function reads, where they are those of no module."""
-    module = function.__module__
-    if module == "__main__" or (module in sys.modules and _are_of(function.__globals__, module)):
-        return None
+def _home(function: FunctionType) -> str | None:
+    """Return the module whose globals a function reads, or None where they are those of no module.
+
+    It need not be the one that the function says it is of: `functools.wraps` copies that.
+    """
+    namespace = function.__globals__
+    name = namespace.get("__name__")
+    if name in _MAIN or namespace is main_namespace():
+        return "__main__"
+    module = sys.modules.get(name or "")
+    return name if module is not None and module.__dict__ is namespace else None
+
+
+def _own_globals(function: FunctionType) -> dict[str, Any]:
     known = function.__globals__
     return {name: known[name] for name in global_names(function.__code__) if name in known}
-
-
-def _are_of(namespace: dict[str, Any], module: str) -> bool:
-    return sys.modules[module].__dict__ is namespace
 
 
 def _helpers(function: FunctionType) -> dict[str, Any]:
@@ -129,9 +144,15 @@ def _helpers(function: FunctionType) -> dict[str, Any]:
         value = namespace.get(name)
         if isinstance(value, ModuleType):
             found[name] = _Imported(value.__name__)
-        elif isinstance(value, FunctionType | type) and value.__module__ == "__main__":
+        elif _comes_along(value):
             found[name] = value
     return found
+
+
+def _comes_along(value: Any) -> bool:
+    if isinstance(value, FunctionType):
+        return goes_by_value(value)
+    return isinstance(value, type) and module_of(value) == "__main__"
 
 
 class _Imported:
@@ -173,7 +194,11 @@ def nested(code: CodeType) -> Iterator[CodeType]:
 
 
 def _make_function(
-    version: tuple[int, int], code: bytes, module: str | None, closure: tuple[CellType, ...], own: bool
+    version: tuple[int, int],
+    code: bytes,
+    home: str | None,
+    closure: tuple[CellType, ...],
+    module: str | None,
 ) -> FunctionType:
     if tuple(version) != VERSION:
         raise TypeError(
@@ -181,12 +206,12 @@ def _make_function(
             f" comes from {version[0]}.{version[1]} to {VERSION[0]}.{VERSION[1]}: put it into a module that"
             " both can import"
         )
-    if own:
+    if home is None:
         namespace: dict[str, Any] = {"__builtins__": builtins, "__name__": module}
-    elif module is None or module == "__main__":
+    elif home == "__main__":
         namespace = main_namespace()
     else:
-        namespace = importlib.import_module(module).__dict__
+        namespace = importlib.import_module(home).__dict__
     function = FunctionType(marshal.loads(code), namespace, None, None, closure or None)
     function.__module__ = module  # type: ignore[assignment]  # None is a value that functions have
     return function
