@@ -13,7 +13,7 @@ from collections import namedtuple
 from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
-from parallel_python.serialize import identity
+from parallel_python.serialize import creation, identity
 from parallel_python.serialize.functions import annotations_of, module_of
 
 #: What a class has by itself, or what would only repeat what is said elsewhere.
@@ -22,19 +22,27 @@ _PASSED_OVER = {
     "__annotate__", "__annotate_func__", "__annotations_cache__", "__classcell__", "__slotnames__",
 }  # fmt: skip
 
+#: What a class has to have when it is made.
+_NEEDED = ("__slots__", "__orig_bases__")
+
 
 def reduce_class(cls: type) -> tuple[Any, ...]:
     """Return what `pickle` makes a class from that goes by value."""
+    with creation.settled:
+        return _reduce(cls)
+
+
+def _reduce(cls: type) -> tuple[Any, ...]:
     if issubclass(cls, enum.Enum):
         return _reduce_enum(cls)
     if _is_namedtuple(cls):
         return _reduce_namedtuple(cls)
     names = {"__module__": module_of(cls), "__qualname__": cls.__qualname__}
-    if "__slots__" in cls.__dict__:
-        names["__slots__"] = cls.__dict__["__slots__"]
+    names |= {name: cls.__dict__[name] for name in _NEEDED if name in cls.__dict__}
     about = identity.about(cls)
     arguments = (type(cls), cls.__name__, cls.__bases__, names, about)
-    return _make_class, arguments, (_attributes(cls), _abstract(cls)), None, None, _fill_class
+    state = (_attributes(cls, frozenset(names)), _abstract(cls))
+    return _make_class, arguments, state, None, None, _fill_class
 
 
 def _attributes(cls: type, known: frozenset[str] = frozenset()) -> dict[str, Any]:
@@ -58,7 +66,7 @@ def _make_class(
 ) -> type:
     found = identity.find(about, name, names)
     if found is None:
-        found = meta(name, bases, dict(names))
+        found = creation.new_class(meta, name, bases, dict(names))
         identity.register(found, about)
     return found
 
