@@ -373,6 +373,20 @@ def test_5_11_a_cluster_that_stays(environment: dict[str, str]) -> None:
     assert "stays" not in terminal(environment, "engines", "list")
 
 
+def test_5_05_scripts_that_start_clusters_at_the_same_time(environment: dict[str, str]) -> None:
+    code = "import ipyparallel as ipp\nwith ipp.Cluster(n=1) as rc: print(rc[0].apply_sync(int))"
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(6)
+    ]  # fmt: skip
+    for process in running:
+        told, said = process.communicate(timeout=120)
+        assert process.returncode == 0 and "0\n" in told, said
+
+
 def test_a_script_uses_a_notebooks_engines(environment: dict[str, str]) -> None:
     with Notebook(engines=2, environment={"XDG_RUNTIME_DIR": environment["XDG_RUNTIME_DIR"]}) as nb:
         nb.ok("%px x = 'of the notebook'", timeout=120)

@@ -8,6 +8,7 @@ whose name ends in ``_sync`` and which works inside a running event loop too.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,7 @@ class Cluster:
             raise ValueError(f"a cluster has at least one engine, not {n}")
         self.n = n
         self.profile = profile or "default"
-        self.cluster_id = f"{int(time.time())}-{id(self) & 0xFFFF:04x}" if cluster_id is None else cluster_id
+        self.cluster_id = f"{int(time.time())}-{secrets.token_hex(4)}" if cluster_id is None else cluster_id
         self.engine_launcher = engines or engine_launcher_class or "mpi"
         for name, value in {**OPTIONS, **options}.items():
             setattr(self, name, value)
