@@ -373,6 +373,36 @@ def test_5_11_a_cluster_that_stays(environment: dict[str, str]) -> None:
     assert "stays" not in terminal(environment, "engines", "list")
 
 
+def test_5_06_a_script_stops_its_engines_and_starts_others(environment: dict[str, str]) -> None:
+    script(
+        environment,
+        """
+import ipyparallel as ipp, threading
+cluster = ipp.Cluster(n=2, profile='again-and-again')
+cluster.start_cluster_sync()
+assert cluster.engine_set.n == 2 and cluster.engine_set.running  # nobody is connected
+rc = cluster.connect_client_sync()
+stopped, told = threading.Event(), []
+cluster.engine_set.on_stop(lambda why: (told.append(why['exit_code']), stopped.set()))
+first = cluster.engine_set
+cluster.stop_engines_sync()
+assert stopped.wait(30) and told == [0] and rc.ids == []
+cluster.start_engines_sync(n=3)
+rc.wait_for_engines(3, timeout=60)
+assert rc[:].apply_sync(lambda: mpi_rank) == [0, 1, 2] and cluster.engine_set.n == 3
+lost = rc[:].apply_async(__import__('time').sleep, 600)
+ipp.Cluster.from_dict(cluster.to_dict()).signal_engines_sync('SIGKILL')
+try:
+    lost.get(60)
+except ipp.CompositeError:
+    pass
+cluster.stop_cluster_sync()
+assert first.get_output() == ''
+""",
+    )
+    assert "again-and-again" not in terminal(environment, "engines", "list")
+
+
 def test_5_05_scripts_that_start_clusters_at_the_same_time(environment: dict[str, str]) -> None:
     code = "import ipyparallel as ipp\nwith ipp.Cluster(n=1) as rc: print(rc[0].apply_sync(int))"
     running = [

@@ -198,9 +198,9 @@ class Cluster:
         engine_set_id : str, optional
             Which engines, where there are several sets of them.
         """
-        self._set(engine_set_id)
-        number, conversation = signal_number(signum), self._home.conversation()
-        await asyncio.wrap_future(conversation.ask("signal", conversation.engines.ids, number))
+        chosen, number = self.engines[self._set(engine_set_id)], signal_number(signum)
+        ids = await asyncio.to_thread(lambda: chosen.ids)
+        await asyncio.wrap_future(self._home.conversation().ask("signal", ids, number))
 
     async def signal_engine(self, engine_id: int, signum: int | str) -> None:
         """Send a signal to one engine.
@@ -229,12 +229,14 @@ class Cluster:
     # Stopping.
 
     async def stop_engines(self, engine_set_id: str | None = None) -> None:
-        """Stop the engines."""
+        """Stop the engines; others can be started in their place, for the same clients."""
         if engine_set_id is None and not self.engines:
             return
         del self.engines[self._set(engine_set_id)]
         print("Stopping the engines")
         await self._home.stop()
+        if self.controller is None:
+            await self._home.end()
 
     async def stop_engine(self, engine_id: int) -> None:
         """Refuse: an MPI world stops as a whole."""
@@ -243,11 +245,13 @@ class Cluster:
         )
 
     async def stop_controller(self) -> None:
-        """Forget the controller; the kernel goes on."""
+        """Forget the controller: in a script its process ends, together with the engines or after them."""
         self.controller = None
+        if not self.engines:
+            await self._home.end()
 
     async def stop_cluster(self) -> None:
-        """Stop the engines."""
+        """Stop the engines, and in a script the process that has them."""
         await self.stop_engines()
         await self.stop_controller()
 
@@ -307,6 +311,8 @@ class Cluster:
     def from_dict(cls, d: dict[str, Any], **kwargs: Any) -> Cluster:
         """Return the cluster that a dict of `to_dict` describes, attached to the engines."""
         told = d.get("cluster", {})
+        # What runs already was not started by this process.
+        kwargs.setdefault("shutdown_atexit", False)
         cluster = cls(profile=told.get("profile"), cluster_id=told.get("cluster_id"), **kwargs)
         cluster.controller = Controller()
         for identifier in d.get("engines", {}).get("sets", ["0"]):

@@ -7,7 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from parallel_python.client.engines import Engines
     from parallel_python.client.link import Conversation
+
+#: How long a kernel may take to say which engines there are, in seconds.
+PATIENCE = 10.0
 
 #: What users may say for engines; both mean the kernel's own.
 KNOWN = ("local", "mpi")
@@ -42,9 +46,24 @@ class EngineSet:
     """
 
     def __init__(self, conversation: Conversation, identifier: str) -> None:
-        self._engines = conversation.engines
+        self._conversation = conversation
         self.identifier = identifier
         self._on_stop: list[Callable[[dict[str, Any]], None]] = []
+        self._stopping = False
+
+    @property
+    def _engines(self) -> Engines:
+        """What is known of them; whoever asks first has it told."""
+        engines = self._conversation.engines
+        if not engines.told:
+            self._conversation.link.open()
+            engines.wait(lambda: engines.told > 0, PATIENCE)
+        return engines
+
+    @property
+    def ids(self) -> list[int]:
+        """Those that can work, in order."""
+        return self._engines.ids
 
     @property
     def n(self) -> int:
@@ -68,17 +87,22 @@ class EngineSet:
         self._on_stop.append(callback)
 
     def _look(self) -> None:
-        if self._engines.phase in ("off", "failed"):
-            self._engines.watchers.remove(self._look)
+        engines = self._engines
+        # The connection ends as the engines do that somebody stops together with what has them.
+        clean = engines.phase == "off" or self._stopping
+        self._stopping = engines.phase == "stopping"
+        if engines.phase in ("off", "failed"):
+            engines.watchers.remove(self._look)
             callbacks, self._on_stop = self._on_stop, []
-            told = {"exit_code": 0 if self._engines.phase == "off" else 1, "identifier": self.identifier}
+            told = {"exit_code": 0 if clean else 1, "identifier": self.identifier}
             for callback in callbacks:
                 # This is the thread that completes results: a callback that waits for one must not run in it.
                 threading.Thread(target=callback, args=(dict(told),), daemon=True).start()
 
     def get_output(self, remove: bool = False) -> str:
         """Return why the engines failed, if they did; what they print is in the notebook."""
-        return self._engines.reason
+        # What ends together with the connection has nothing more to say.
+        return "" if self._conversation.ended else self._engines.reason
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}(n={self.n}, state={self.state})>"

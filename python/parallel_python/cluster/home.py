@@ -1,7 +1,8 @@
 """Where a cluster's engines live: with the notebook's kernel, or in a process that the cluster starts.
 
 A home knows the conversation with its engines and how they come and go. **Invariant**: what a cluster started
-ends with the process that started it, however that ends, unless it was asked to stay.
+ends with the process that started it, however that ends, unless it was asked to stay; what it has neither
+started nor reached it does not end.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import asyncio
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from parallel_python.client import registry
 from parallel_python.client.connecting import connect, has_own_engines
+from parallel_python.client.errors import EngineError
 from parallel_python.client.link import Conversation
 
 
@@ -30,7 +33,11 @@ class Home(Protocol):
         ...
 
     async def stop(self) -> None:
-        """End them."""
+        """End them; they can be started again, for the same clients."""
+        ...
+
+    async def end(self) -> None:
+        """End what has them, if that is not the notebook's kernel."""
         ...
 
 
@@ -72,6 +79,9 @@ class OwnEngines:
         """Stop them; the kernel goes on."""
         await asyncio.wrap_future(connect().ask("engines", "stop", None))
 
+    async def end(self) -> None:
+        """Do nothing: the kernel is the notebook's."""
+
 
 class SetOfEngines:
     """Engines of a process beside this one, ``parallel-python engines start``.
@@ -89,6 +99,8 @@ class SetOfEngines:
     def __init__(self, profile: str, cluster_id: str, stays: bool, file: str = "") -> None:
         self._profile, self._cluster_id, self._stays, self._file = profile, cluster_id, stays, file
         self._process: subprocess.Popen[str] | None = None
+        #: Whether the set of this name is this cluster's: another one may have had the name before.
+        self._reached = False
 
     @property
     def name(self) -> str:
@@ -97,12 +109,25 @@ class SetOfEngines:
 
     def conversation(self) -> Conversation:
         """Return the way to them."""
-        return connect(self._profile, self._cluster_id, self._file or None)
+        conversation = connect(self._profile, self._cluster_id, self._file or None)
+        self._reached = True
+        return conversation
+
+    def _there(self) -> Conversation | None:
+        """Return the way to the process, if it was reached and has not ended."""
+        try:
+            return self.conversation() if self._reached else None
+        except OSError:
+            return None
 
     async def start(self, n: int | None) -> None:
-        """Start the process, and wait until its engines are up."""
+        """Have engines up in the process that runs, or in one that is started for them."""
         print(f"Starting {'the' if n is None else n} engines")
-        await asyncio.to_thread(self._start, n)
+        conversation = self._there()
+        if conversation is None:
+            await asyncio.to_thread(self._start, n)
+        else:
+            await asyncio.wrap_future(conversation.ask("engines", "start", n))
 
     def _start(self, n: int | None) -> None:
         count = [] if n is None else ["-n", str(n)]
@@ -124,12 +149,22 @@ class SetOfEngines:
                 process.wait()
                 raise RuntimeError(f"the engines did not start: {said.removeprefix('parallel-python: ')}")
         self._process = None if self._stays else process
+        self._reached = True
 
     async def stop(self) -> None:
-        """End the process and its engines."""
-        await asyncio.to_thread(self._stop)
+        """Stop them; the process stays, and so do those who are connected to it."""
+        conversation = self._there()
+        if conversation is not None:
+            with suppress(EngineError):  # The process ended meanwhile, and they with it.
+                await asyncio.wrap_future(conversation.ask("engines", "stop", None))
 
-    def _stop(self) -> None:
+    async def end(self) -> None:
+        """End the process, and its engines if there are any."""
+        if self._reached:
+            self._reached = False
+            await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             assert process.stdin is not None
