@@ -220,7 +220,7 @@ def test_4_26_and_28_maps_and_replies(nb: Notebook) -> None:
         ar = dview.map_async(str, range(10))
         assert isinstance(ar, ipp.AsyncMapResult) and len(ar) == 10
         assert ar.get() == list(ar) == list(map(str, range(10))) and ar.progress == 10
-        assert [part.get() for part in ar.split()][0] == ['0', '1', '2']
+        assert [part.get() for part in ar.split()][0] == [['0', '1', '2']]
         values = dview.map_async(lambda n: 1 // n, range(4), return_exceptions=True).get()
         assert values[0].ename == 'ZeroDivisionError' and values[1:] == [1, 0, 0]
         reply = rc[0].execute("print('hi'); 42", silent=False).get()
