@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import operator
 import threading
 from concurrent.futures import Future, InvalidStateError
 
@@ -22,14 +23,20 @@ def wait_for_engines(engines: Engines, n: int, timeout: float | None) -> Future[
         How many there have to be.
     timeout : float or None
         Seconds until it fails.
+
+    Raises
+    ------
+    TypeError
+        When `n` is no number.
     """
+    n = operator.index(n)
     future: Future[None] = Future()
     timer: threading.Timer | None = None
 
     def look() -> None:
         if len(engines.ids) >= n and engines.phase == "up":
             settle(None)
-        elif engines.phase == "failed" or (engines.phase == "up" and len(engines.ids) < n and _some_died()):
+        elif engines.phase in ("failed", "off") or (engines.phase == "up" and _some_died()):
             settle(EngineError(_why()))
 
     def _some_died() -> bool:
@@ -39,7 +46,8 @@ def wait_for_engines(engines: Engines, n: int, timeout: float | None) -> Future[
         dead = [rank for rank, engine in engines.table.items() if not engine.alive]
         if dead:
             return f"Engine {dead[0]} unregistered while waiting for engines."
-        return f"there will be no engines: {engines.reason}"
+        reason = engines.reason or "they were stopped, and have to be started first"
+        return f"there will be no engines: {reason}"
 
     def settle(error: Exception | None) -> None:
         if look in engines.watchers:
