@@ -230,7 +230,7 @@ def test_2_26_resubmit(nb: Notebook) -> None:
         raises(KeyError, 'nothing', rc.resubmit, ['nothing'])
         # Placement is as it was, and what is large enough to be shared is not kept.
         view = rc.load_balanced_view([2])
-        assert rc.resubmit(view.apply_async(lambda: mpi_rank)).get() == [2] and rc.resubmit().get() == 2
+        assert rc.resubmit(view.apply_async(lambda: mpi_rank)).get() == [2] and rc.resubmit().get() == [2]
         code = rc[1].execute('times += 5'); code.get()
         assert rc.resubmit(code.msg_ids[0]).get() is not None and rc[1]['times'] == 12
         import numpy

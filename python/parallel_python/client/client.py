@@ -18,6 +18,7 @@ from parallel_python.client.link import Conversation
 from parallel_python.client.patience import Patience
 from parallel_python.client.purging import Purging
 from parallel_python.client.records import Records
+from parallel_python.client.resubmitting import Resubmitting
 from parallel_python.client.targets import is_one, resolve
 from parallel_python.client.tasks import Tasks
 from parallel_python.client.views import Views
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from parallel_python.view import DirectView
 
 
-class Client(Views, Tasks, Patience, Control, Records, Purging):
+class Client(Views, Tasks, Patience, Control, Records, Resubmitting, Purging):
     """The engines of this notebook; in a plain Python process, a set of engines of this user.
 
     Parameters

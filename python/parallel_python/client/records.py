@@ -13,12 +13,11 @@ from parallel_python.client import entries
 from parallel_python.client import query as queries
 from parallel_python.client.asyncresult import AsyncResult
 from parallel_python.client.mapresult import AsyncHubResult
-from parallel_python.client.part import Part, split_id
+from parallel_python.client.part import Part
 from parallel_python.client.targets import is_one
 from parallel_python.client.task import Task
 
 if TYPE_CHECKING:
-    from parallel_python.client.batches import Work
     from parallel_python.client.link import Conversation
 
 Record = entries.Record
@@ -181,59 +180,9 @@ class Records:
             for rank in ([None] if record["targets"] is None else map(str, record["targets"]))
         ]
 
-    def resubmit(
-        self, indices_or_msg_ids: Any = None, metadata: Any = None, block: bool | None = None
-    ) -> Any:
-        """Submit tasks once more, as they were.
-
-        Parameters
-        ----------
-        indices_or_msg_ids : int, str, AsyncResult, or list of them, optional
-            Numbers in the history, or ids; None: the last one.
-        metadata : optional
-            Accepted: placement is as it was.
-        block : bool, optional
-            Whether to wait until they are done.
-
-        Returns
-        -------
-        AsyncHubResult
-            Also where it blocks.
-
-        Raises
-        ------
-        KeyError
-            When this process has not submitted it, or has forgotten what it was.
-        """
-        wanted = -1 if indices_or_msg_ids is None else indices_or_msg_ids
-        single = isinstance(wanted, int | str)
-        ids = [msg_id for one in ([wanted] if single else listed(wanted)) for msg_id in self._ids_of(one)]
-        names = dict.fromkeys(split_id(msg_id)[0] for msg_id in ids)
-        parts = self._submit([self._again(name) for name in names])
-        children: Any = parts[0] if single and len(parts) == 1 else parts
-        result = AsyncHubResult(self, children, "resubmit", owner=True)  # type: ignore[arg-type]
-        if self.block if block is None else block:
-            result.wait()
-        return result
-
-    def _again(self, name: str) -> Work:
-        sent = self._conversation.sent.get(name)
-        if sent is None:
-            raise KeyError(
-                f"task {name!r} cannot be submitted again: only what this process has sent can, unless its"
-                " arguments were large or it was long ago"
-            )
-        _, label, placement, work = sent
-        ranks = None if isinstance(placement, tuple) else placement
-        task = Task(None, work[0], ranks, self._conversation.engines.uuid_of)
-        if work[0] == "execute":
-            task.code = work[1]
-        return task, (task.name, label, placement, work)
-
     if TYPE_CHECKING:
 
         def _targets(self, targets: Any) -> list[int]: ...
-        def _submit(self, works: Any) -> list[Part]: ...
         def _parts_of(self, children: Any) -> list[Part]: ...
         def _known_part(self, msg_id: str) -> Part | None: ...
 
