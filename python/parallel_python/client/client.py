@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from parallel_python.view import DirectView
 
 
+class ClientClosed(RuntimeError, OSError):
+    """The client was closed; ipyparallel says so by either, as something is submitted or asked."""
+
+
 class Client(Views, Tasks, Patience, Control, Records, Resubmitting, Purging):
     """The engines of this notebook; in a plain Python process, a set of engines of this user.
 
@@ -141,12 +145,15 @@ class Client(Views, Tasks, Patience, Control, Records, Resubmitting, Purging):
     # The end.
 
     def close(self, linger: float | None = None) -> None:
-        """Use this client no more; the engines stay, and so does what they have of it."""
+        """Use this client no more; the engines stay, and so does what they have of it.
+
+        What it is asked then raises `ClientClosed`; results that it has given go on.
+        """
         self._closed = True
 
     def _check_open(self) -> None:
         if self._closed:
-            raise RuntimeError("this client is closed: make another one with `Client()`")
+            raise ClientClosed("this client is closed: make another one with `Client()`")
 
     def __enter__(self) -> Client:
         return self

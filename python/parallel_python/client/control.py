@@ -58,6 +58,7 @@ class Control:
         block : bool, optional
             Whether to wait until it is decided.
         """
+        self._check_open()
         ids = self._ids(jobs)
         if targets is not None:
             chosen = set(self._targets(targets))
@@ -153,6 +154,7 @@ class Control:
 
     if TYPE_CHECKING:
         # What the whole client has.
+        def _check_open(self) -> None: ...
         def _targets(self, targets: Any) -> list[int]: ...
         def _apply(
             self, targets: list[int], function: Any, args: Any, kwargs: Any, label: Any = None

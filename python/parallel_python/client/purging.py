@@ -39,11 +39,13 @@ class Purging:
 
     def purge_hub_results(self, jobs: Any = (), targets: Any = ()) -> None:
         """Have the kernel forget records and values; arguments as `purge_local_results`."""
+        self._check_open()
         ids = self._to_purge(jobs, targets, everywhere=True)
         self._conversation.link.forget(sorted(set(ids)), "records")
 
     def purge_results(self, jobs: Any = (), targets: Any = ()) -> None:
         """Forget records and values, here and in the kernel; arguments as `purge_local_results`."""
+        self._check_open()
         self.purge_local_results(jobs, targets)
         self.purge_hub_results(jobs, targets)
 
@@ -73,6 +75,7 @@ class Purging:
 
     if TYPE_CHECKING:
 
+        def _check_open(self) -> None: ...
         def _targets(self, targets: Any) -> list[int]: ...
         def _ids_of(self, one: Any) -> Sequence[str]: ...
         def hub_history(self) -> list[str]:

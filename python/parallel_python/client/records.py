@@ -78,6 +78,7 @@ class Records:
 
     def _recall(self, names: list[str]) -> list[Part]:
         """Have the kernel tell of tasks from the beginning, and return the parts of those that it knows."""
+        self._check_open()
         parts: list[Part] = []
 
         def adopt(answer: Future[Any]) -> None:
@@ -93,6 +94,7 @@ class Records:
         return parts
 
     def _records(self) -> list[Record]:
+        self._check_open()
         found: list[Record] = self._conversation.ask("query", "records", []).result()
         return found
 
@@ -182,6 +184,7 @@ class Records:
 
     if TYPE_CHECKING:
 
+        def _check_open(self) -> None: ...
         def _targets(self, targets: Any) -> list[int]: ...
         def _parts_of(self, children: Any) -> list[Part]: ...
         def _known_part(self, msg_id: str) -> Part | None: ...
