@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from collections.abc import Iterable
 from concurrent.futures import Future
@@ -22,8 +23,13 @@ def signal_number(sig: int | str) -> int:
     ------
     KeyError
         When there is no signal of that name.
+    OSError
+        When there is none of that number; 0 only asks whether a process is there.
     """
-    return signal.Signals[sig].value if isinstance(sig, str) and not sig.isdecimal() else int(sig)
+    number = signal.Signals[sig].value if isinstance(sig, str) and not sig.isdecimal() else int(sig)
+    if not 0 <= number < signal.NSIG:
+        raise OSError(errno.EINVAL, f"there is no signal {sig!r}: they are 1 to {signal.NSIG - 1}")
+    return number
 
 
 class Control:
