@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
+from parallel_python.client.asyncresult import AsyncResult
 from parallel_python.client.part import split_id
 from parallel_python.client.records import listed
-from parallel_python.client.targets import is_one
 
 if TYPE_CHECKING:
     from parallel_python.client.cache import Cache
@@ -28,10 +28,17 @@ class Purging:
 
         Parameters
         ----------
-        jobs : str, AsyncResult, list of them, or 'all'
-            Of which tasks.
+        jobs : int, str, AsyncResult, list of them, or 'all'
+            Of which tasks: numbers in the history, ids, results.
         targets : int, list of int, or 'all'
             Of all tasks of which engines.
+
+        Raises
+        ------
+        ValueError
+            When neither is said, or nothing in either.
+        RuntimeError
+            When some of them are not done.
         """
         for msg_id in self._to_purge(jobs, targets):
             for cache in (self._results, self._metadata):
@@ -55,17 +62,14 @@ class Purging:
         self._history.clear()
 
     def _to_purge(self, jobs: Any, targets: Any, everywhere: bool = False) -> list[str]:
-        nothing = (isinstance(jobs, list | tuple) and not jobs) and (
-            isinstance(targets, list | tuple) and not targets
-        )
-        if nothing or (jobs is None and targets is None):
+        if _is_nothing(jobs) and _is_nothing(targets):
             raise ValueError("Must specify at least one of `targets` and `jobs`")
         known = self.hub_history() if everywhere else [*self._metadata]
-        if jobs == "all":
+        if isinstance(jobs, str) and jobs == "all":
             ids = known
         else:
-            ids = [msg_id for one in listed(jobs or ()) for msg_id in self._ids_of(one)]
-        if targets is not None and (is_one(targets) or len(targets)):
+            ids = [msg_id for one in listed(() if jobs is None else jobs) for msg_id in self._ids_of(one)]
+        if not _is_nothing(targets):
             chosen = set(self._targets(targets))
             ids = ids + [msg_id for msg_id in known if split_id(msg_id)[1] in chosen]
         pending = sorted(self._outstanding.intersection(ids))
@@ -80,3 +84,10 @@ class Purging:
         def _ids_of(self, one: Any) -> Sequence[str]: ...
         def hub_history(self) -> list[str]:
             """Return the ids of all tasks."""
+
+
+def _is_nothing(said: Any) -> bool:
+    """Tell whether an argument names nothing; the number 0 and a result without values name something."""
+    if isinstance(said, AsyncResult | str):
+        return False
+    return said is None or (isinstance(said, Sized) and len(said) == 0)
