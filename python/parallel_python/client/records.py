@@ -18,6 +18,7 @@ from parallel_python.client.targets import is_one
 from parallel_python.client.task import Task
 
 if TYPE_CHECKING:
+    from parallel_python.client.cache import Cache
     from parallel_python.client.link import Conversation
 
 Record = entries.Record
@@ -29,6 +30,8 @@ class Records:
     block: bool
     _conversation: Conversation
     _history: list[str]
+    _outstanding: set[str]
+    _metadata: Cache
 
     def get_result(
         self, indices_or_msg_ids: Any = None, block: bool | None = None, owner: bool = True
@@ -47,7 +50,8 @@ class Records:
         Returns
         -------
         AsyncResult
-            Also where it blocks.
+            Also where it blocks. Of tasks that this client did not submit, or has forgotten: an
+            `AsyncHubResult`.
 
         Raises
         ------
@@ -57,7 +61,7 @@ class Records:
         wanted = -1 if indices_or_msg_ids is None else indices_or_msg_ids
         single = isinstance(wanted, int | str)
         ids = [msg_id for one in ([wanted] if single else listed(wanted)) for msg_id in self._ids_of(one)]
-        known = all(self._known_part(msg_id) is not None for msg_id in ids)
+        known = self._are_mine(ids) and all(self._known_part(msg_id) is not None for msg_id in ids)
         children: Any = self._parts_of(ids)
         single = single or (isinstance(wanted, AsyncResult) and wanted._single_result)
         kind = AsyncResult if known else AsyncHubResult
@@ -66,6 +70,12 @@ class Records:
         if self.block if block is None else block:
             result.wait()
         return result
+
+    def _are_mine(self, ids: list[str]) -> bool:
+        """Tell whether this client has submitted tasks: all clients of a process know each other's."""
+        # Most are found where there are few to look through.
+        rest = {one for one in ids if one not in self._outstanding and one not in self._metadata}
+        return not rest or rest.issubset(self._history)
 
     def _ids_of(self, one: Any) -> Sequence[str]:
         if isinstance(one, int):

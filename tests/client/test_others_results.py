@@ -1,0 +1,29 @@
+"""Results by their ids: whose they are. Numbers are rows of the reference."""
+
+from __future__ import annotations
+
+import parallel_python as ipp
+from parallel_python.client.client import Client
+from twin import Twin
+
+
+def test_2_24_another_clients_tasks(rc: Client) -> None:
+    result = rc[:].apply(int, 7)
+    other = Client()
+    for owner in (False, True):
+        found = other.get_result(result.msg_ids, owner=owner)
+        assert isinstance(found, ipp.AsyncHubResult) and found.get() == [7] * 4
+    assert isinstance(other.get_result(result.msg_ids[2]), ipp.AsyncHubResult)
+    mine = other[0].apply(int)
+    assert isinstance(other.get_result([*mine.msg_ids, *result.msg_ids]), ipp.AsyncHubResult)
+
+
+def test_2_24_ones_own(rc: Client, twin: Twin) -> None:
+    twin.hold(0)
+    result = rc[:].apply(int, 7)
+    assert type(rc.get_result(result.msg_ids, owner=False)) is ipp.AsyncResult
+    twin.release()
+    # Also when its values were taken.
+    assert result.get() == [7] * 4 and list(rc.metadata) == []
+    for wanted in (result, result.msg_ids, result.msg_ids[1], -1, [0, 1]):
+        assert type(rc.get_result(wanted)) is ipp.AsyncResult
