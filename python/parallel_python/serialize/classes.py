@@ -13,7 +13,7 @@ from collections import namedtuple
 from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
-from parallel_python.serialize import creation, identity
+from parallel_python.serialize import creation, enums, identity
 from parallel_python.serialize.functions import annotations_of, module_of
 
 #: What a class has by itself, or what would only repeat what is said elsewhere.
@@ -86,38 +86,15 @@ def _fill_class(cls: type, state: tuple[dict[str, Any], list[str] | None]) -> No
 
 
 def _reduce_enum(cls: type[enum.Enum]) -> tuple[Any, ...]:
-    members = {name: member._value_ for name, member in cls.__members__.items()}
-    made = frozenset(dir(enum.Enum)) | frozenset(members) | _ENUM_OWN
-    names = {"__module__": module_of(cls), "__qualname__": cls.__qualname__}
-    arguments = (type(cls), cls.__name__, cls.__bases__, names, members, identity.about(cls))
-    return _make_enum, arguments, (_attributes(cls, made), None), None, None, _fill_class
+    arguments, made = enums.parts_of(cls)
+    state = (_attributes(cls, made), enums.attributes_of_members(cls))
+    return enums.make_enum, arguments, state, None, None, _fill_enum
 
 
-_ENUM_OWN = frozenset({
-    "_member_map_", "_member_names_", "_member_type_", "_value2member_map_", "_unhashable_values_",
-    "__new__", "_unhashable_values_map_", "_hashable_values_", "_new_member_", "_use_args_",
-    "_value_repr_", "_generate_next_value_", "_flag_mask_", "_all_bits_", "_singles_mask_",
-    "_boundary_", "_inverted_", "__new_member__", "__or__", "__and__", "__xor__", "__invert__",
-    "__ror__", "__rand__", "__rxor__",
-})  # fmt: skip
-
-
-def _make_enum(
-    meta: Any,
-    name: str,
-    bases: tuple[type, ...],
-    names: dict[str, Any],
-    members: dict[str, Any],
-    about: identity.About,
-) -> type:
-    found = identity.find(about, name, names)
-    if found is None:
-        namespace = meta.__prepare__(name, bases)
-        for key, value in (*names.items(), *members.items()):
-            namespace[key] = value
-        found = meta(name, bases, namespace)
-        identity.register(found, about)
-    return found
+def _fill_enum(cls: type[enum.Enum], state: tuple[dict[str, Any], dict[str, dict[str, Any]]]) -> None:
+    if not identity.is_own(cls):
+        _fill_class(cls, (state[0], None))
+        enums.fill_members(cls, state[1])
 
 
 def _is_namedtuple(cls: type) -> bool:

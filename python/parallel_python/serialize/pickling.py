@@ -8,6 +8,7 @@ them.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
 import importlib
 import io
@@ -20,6 +21,7 @@ from typing import Any
 
 from parallel_python.serialize import choice
 from parallel_python.serialize.classes import reduce_class
+from parallel_python.serialize.enums import reduce_member
 from parallel_python.serialize.functions import goes_by_value, reduce_cell, reduce_function
 
 #: From this size on, in bytes, a buffer is shared instead of copied.
@@ -90,7 +92,9 @@ class Pickler(pickle.Pickler):
         if isinstance(value, type):
             return _class(value)
         reduce = _REDUCERS.get(type(value))
-        return NotImplemented if reduce is None else reduce(self, value)
+        if reduce is not None:
+            return reduce(self, value)
+        return reduce_member(value) if isinstance(type(value), enum.EnumType) else NotImplemented
 
 
 def _class(cls: type) -> Any:
