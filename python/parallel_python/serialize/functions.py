@@ -5,8 +5,8 @@ defaults, annotations and what it closes over. **Invariant**: the globals of a f
 those of the ``__main__`` it arrives in, so that code sent to an engine sees the engine's variables. What a
 library's decorator has made of it keeps the library's globals, whatever it says its module is.
 
-Functions, classes and modules that such a function names, and that the engine lacks, come along as *helpers*
-and are bound there; a name that the engine has is the engine's.
+Functions, what was made of functions, classes and modules that such a function names, and that the engine
+lacks, come along as *helpers* and are bound there; a name that the engine has is the engine's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import importlib
 import marshal
 import sys
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -33,6 +33,9 @@ _bound: dict[str, Any] = {}
 
 #: What the module of typed-in code is called: the latter in a process that `multiprocessing` has spawned.
 _MAIN = frozenset({"__main__", "__mp_main__"})
+
+#: Where something callable has the function that it was made of; the latter is what `numpy.vectorize` says.
+_WRAPPED = ("__wrapped__", "pyfunc")
 
 #: The globals of what `interactive` has copied.
 _written_in: WeakKeyDictionary[FunctionType, dict[str, Any]] = WeakKeyDictionary()
@@ -60,7 +63,7 @@ def module_of(named: Any) -> str | None:
 def goes_by_value(named: Any) -> bool:
     """Tell whether a function or class cannot be imported on an engine by its name."""
     module = module_of(named)
-    return module == "__main__" or find(module, named.__qualname__) is not named
+    return module == "__main__" or find(module, getattr(named, "__qualname__", "")) is not named
 
 
 def reduce_function(function: FunctionType, *, with_helpers: bool) -> tuple[Any, ...]:
@@ -152,7 +155,22 @@ def _helpers(function: FunctionType) -> dict[str, Any]:
 def _comes_along(value: Any) -> bool:
     if isinstance(value, FunctionType):
         return goes_by_value(value)
-    return isinstance(value, type) and module_of(value) == "__main__"
+    if isinstance(value, type):
+        return module_of(value) == "__main__"
+    inside = value.func if isinstance(value, partial) else _wrapped(value)
+    return inside is not None and _comes_along(inside)
+
+
+def _wrapped(value: Any) -> Any:
+    """Return the function that something callable was made of, or None: other values are data, and stay."""
+    if not callable(value):
+        return None
+    try:
+        # A value's own code may answer for it, and take its time.
+        own = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return None
+    return next((own[name] for name in _WRAPPED if name in own), None)
 
 
 class _Imported:

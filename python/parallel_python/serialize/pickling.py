@@ -23,6 +23,7 @@ from parallel_python.serialize import choice
 from parallel_python.serialize.classes import reduce_class
 from parallel_python.serialize.enums import reduce_member
 from parallel_python.serialize.functions import goes_by_value, reduce_cell, reduce_function
+from parallel_python.serialize.wrappers import is_dispatcher, reduce_cache, reduce_dispatcher
 
 #: From this size on, in bytes, a buffer is shared instead of copied.
 THRESHOLD = 256 * 1024
@@ -109,6 +110,8 @@ def _class(cls: type) -> Any:
 def _function(pickler: Pickler, value: FunctionType) -> Any:
     if not goes_by_value(value):
         return NotImplemented
+    if is_dispatcher(value):
+        return reduce_dispatcher(value)
     return reduce_function(value, with_helpers=pickler.with_helpers)
 
 
@@ -150,6 +153,7 @@ _REDUCERS: dict[type, Callable[[Pickler, Any], Any]] = {
     classmethod: lambda pickler, value: (classmethod, (value.__func__,)),
     staticmethod: lambda pickler, value: (staticmethod, (value.__func__,)),
     functools.cached_property: _cached_property,
+    functools._lru_cache_wrapper: lambda pickler, value: reduce_cache(value),
     type(dataclasses.MISSING): _sentinel,
     type(dataclasses._FIELD): _sentinel,  # type: ignore[attr-defined]
     type(dataclasses._HAS_DEFAULT_FACTORY): _sentinel,  # type: ignore[attr-defined]
