@@ -14,6 +14,7 @@ import importlib
 import io
 import pickle
 import types
+import typing
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import CellType, FunctionType, ModuleType
@@ -23,6 +24,7 @@ from parallel_python.serialize import choice
 from parallel_python.serialize.classes import reduce_class
 from parallel_python.serialize.enums import reduce_member
 from parallel_python.serialize.functions import goes_by_value, reduce_cell, reduce_function
+from parallel_python.serialize.typevars import reduce_forward, reduce_new_type, reduce_part, reduce_variable
 from parallel_python.serialize.wrappers import is_dispatcher, reduce_cache, reduce_dispatcher
 
 #: From this size on, in bytes, a buffer is shared instead of copied.
@@ -154,6 +156,13 @@ _REDUCERS: dict[type, Callable[[Pickler, Any], Any]] = {
     staticmethod: lambda pickler, value: (staticmethod, (value.__func__,)),
     functools.cached_property: _cached_property,
     functools._lru_cache_wrapper: lambda pickler, value: reduce_cache(value),
+    typing.TypeVar: lambda pickler, value: reduce_variable(value),
+    typing.ParamSpec: lambda pickler, value: reduce_variable(value),
+    typing.TypeVarTuple: lambda pickler, value: reduce_variable(value),
+    typing.ParamSpecArgs: lambda pickler, value: reduce_part(value),
+    typing.ParamSpecKwargs: lambda pickler, value: reduce_part(value),
+    typing.ForwardRef: lambda pickler, value: reduce_forward(value),
+    typing.NewType: lambda pickler, value: reduce_new_type(value),
     type(dataclasses.MISSING): _sentinel,
     type(dataclasses._FIELD): _sentinel,  # type: ignore[attr-defined]
     type(dataclasses._HAS_DEFAULT_FACTORY): _sentinel,  # type: ignore[attr-defined]
