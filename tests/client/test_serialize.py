@@ -166,6 +166,16 @@ def test_a_name_that_the_engine_has_is_the_engines() -> None:
     )
 
 
+def test_the_same_code_is_the_same_class_in_whatever_order_its_sets_are() -> None:
+    typed = (
+        "class Colour:\n    __firstlineno__ = {}\n"
+        "    def known(self, name): return name in {{'red', 'green', 'blue', 'black', 'white'}}\n"
+    )
+    for number in range(3):
+        data = run(typed.format(number) + "sys.stdout.buffer.write(dumps(Colour())[0])")
+        run(typed.format(9) + "assert type(loads(sys.stdin.buffer.read())) is Colour", data)
+
+
 def test_a_helper_that_was_changed_is_bound_anew() -> None:
     first, second = (
         run(f"def helper(): return {n}\ndef f(): return helper()\nsys.stdout.buffer.write(dumps(f)[0])")

@@ -21,9 +21,9 @@ _ids: weakref.WeakKeyDictionary[type, str] = weakref.WeakKeyDictionary()
 _classes: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
 _own: weakref.WeakSet[type] = weakref.WeakSet()
 
-#: What is no part of a class's code: the module has another name in a process that was spawned, and `pickle`
-#: notes the slots in a class when it has taken an instance.
-_UNSAID = {"__module__", "__firstlineno__", "__slotnames__"}
+#: What is no part of a class's code: the module has another name in a process that was spawned, a compiler's
+#: notes are of a place or in any order, and `pickle` notes the slots when it has taken an instance.
+_UNSAID = {"__module__", "__firstlineno__", "__static_attributes__", "__slotnames__"}
 
 #: Kinds of attributes that look the same in all processes; what is made of them may not.
 _SAID = {bool, int, float, str, bytes, tuple, frozenset}
@@ -96,4 +96,6 @@ def _fingerprint(cls: type) -> str:
 
 
 def _plain(constants: tuple[object, ...]) -> str:
-    return repr([value for value in constants if not hasattr(value, "co_code")])
+    plain = (value for value in constants if not hasattr(value, "co_code"))
+    # Sets are in another order in each process.
+    return repr([sorted(map(repr, value)) if isinstance(value, frozenset) else value for value in plain])
