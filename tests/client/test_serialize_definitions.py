@@ -48,10 +48,14 @@ def test_a_hook_of_a_base_has_run_when_a_class_arrives() -> None:
         class A(Plugin, name='a'):
             def hi(self): return 'A' + self.plugin_name
         class B(A, name='b'): pass
-        values = A(), B, Plugin
+        class Sized:
+            def __init_subclass__(cls, /, size): cls.size = size
+        class Small(Sized, size=1): pass
+        values = A(), B, Plugin, Small()
         """,
         """
-        a, B, Plugin = values
+        a, B, Plugin, small = values
+        assert small.size == 1
         assert a.hi() == 'Aa' and B().hi() == 'Ab'
         assert Plugin.known == {'a': type(a), 'b': B}
         class C(B, name='c'): pass
