@@ -14,7 +14,8 @@ from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
 from parallel_python.serialize import creation, enums, identity
-from parallel_python.serialize.functions import annotations_of, module_of
+from parallel_python.serialize.functions import annotations_of
+from parallel_python.serialize.naming import module_of
 
 #: What a class has by itself, or what would only repeat what is said elsewhere.
 _PASSED_OVER = {

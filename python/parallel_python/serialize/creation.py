@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic
 
-from parallel_python.serialize.functions import goes_by_value
+from parallel_python.serialize.naming import goes_by_value
 
 #: Held while hooks are put aside. Who reads what a class has holds it too, so that none is found put aside.
 settled = threading.RLock()

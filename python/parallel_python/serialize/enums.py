@@ -12,7 +12,7 @@ import enum
 from typing import Any
 
 from parallel_python.serialize import creation, identity
-from parallel_python.serialize.functions import goes_by_value, module_of
+from parallel_python.serialize.naming import goes_by_value, module_of
 
 #: What `enum` makes anew of members and bases.
 MADE = frozenset({

@@ -5,65 +5,32 @@ defaults, annotations and what it closes over. **Invariant**: the globals of a f
 those of the ``__main__`` it arrives in, so that code sent to an engine sees the engine's variables. What a
 library's decorator has made of it keeps the library's globals, whatever it says its module is.
 
-Functions, what was made of functions, classes and modules that such a function names, and that the engine
-lacks, come along as *helpers* and are bound there; a name that the engine has is the engine's.
+What such a function names may come along; see `parallel_python.serialize.helpers`.
 """
 
 from __future__ import annotations
 
 import builtins
-import dis
 import importlib
 import marshal
 import sys
-from collections.abc import Callable, Iterator
-from functools import lru_cache, partial
-from types import CellType, CodeType, FunctionType, ModuleType
+from collections.abc import Callable
+from functools import lru_cache
+from types import CellType, CodeType, FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from parallel_python.serialize import sources
+from parallel_python.serialize.helpers import bind, global_names, helpers_of
+from parallel_python.serialize.naming import MAIN, main_namespace, module_of
+
+__all__ = ["annotations_of", "interactive", "main_namespace", "reduce_cell", "reduce_function"]
 
 #: Byte code of one version of Python means nothing to another.
 VERSION = sys.version_info[:2]
 
-#: Helpers that were bound here, by name: those a later arrival may replace.
-_bound: dict[str, Any] = {}
-
-
-#: What the module of typed-in code is called: the latter in a process that `multiprocessing` has spawned.
-_MAIN = frozenset({"__main__", "__mp_main__"})
-
-#: Where something callable has the function that it was made of; the latter is what `numpy.vectorize` says.
-_WRAPPED = ("__wrapped__", "pyfunc")
-
 #: The globals of what `interactive` has copied.
 _written_in: WeakKeyDictionary[FunctionType, dict[str, Any]] = WeakKeyDictionary()
-
-
-def main_namespace() -> dict[str, Any]:
-    """Return the globals of what was typed in: the user's namespace."""
-    return sys.modules["__main__"].__dict__
-
-
-def find(module: str | None, qualname: str) -> Any:
-    """Return what has this name in a module that is loaded, or None."""
-    found: Any = sys.modules.get(module or "")
-    for part in qualname.split("."):
-        found = getattr(found, part, None)
-    return found
-
-
-def module_of(named: Any) -> str | None:
-    """Return the module that a function or class is of: ``__main__`` for all that was typed in."""
-    module: str | None = getattr(named, "__module__", None)
-    return "__main__" if module in _MAIN else module
-
-
-def goes_by_value(named: Any) -> bool:
-    """Tell whether a function or class cannot be imported on an engine by its name."""
-    module = module_of(named)
-    return module == "__main__" or find(module, getattr(named, "__qualname__", "")) is not named
 
 
 def reduce_function(function: FunctionType, *, with_helpers: bool) -> tuple[Any, ...]:
@@ -72,7 +39,8 @@ def reduce_function(function: FunctionType, *, with_helpers: bool) -> tuple[Any,
     closure = function.__closure__ or ()
     home = _home(function)
     own = _own_globals(function) if home is None else None
-    helpers = _helpers(function) if with_helpers and home == "__main__" else {}
+    takes = with_helpers and home == "__main__"
+    helpers = helpers_of(function, _written_in.get(function, function.__globals__)) if takes else {}
     state = (
         function.__name__,
         function.__qualname__,
@@ -129,7 +97,7 @@ def _home(function: FunctionType) -> str | None:
     """
     namespace = function.__globals__
     name = namespace.get("__name__")
-    if name in _MAIN or namespace is main_namespace():
+    if name in MAIN or namespace is main_namespace():
         return "__main__"
     module = sys.modules.get(name or "")
     return name if module is not None and module.__dict__ is namespace else None
@@ -138,77 +106,6 @@ def _home(function: FunctionType) -> str | None:
 def _own_globals(function: FunctionType) -> dict[str, Any]:
     known = function.__globals__
     return {name: known[name] for name in global_names(function.__code__) if name in known}
-
-
-def _helpers(function: FunctionType) -> dict[str, Any]:
-    namespace = _written_in.get(function, function.__globals__)
-    found: dict[str, Any] = {}
-    for name in global_names(function.__code__):
-        value = namespace.get(name)
-        if isinstance(value, ModuleType):
-            found[name] = _Imported(value.__name__)
-        elif _comes_along(value):
-            found[name] = value
-    return found
-
-
-def _comes_along(value: Any) -> bool:
-    if isinstance(value, FunctionType):
-        return goes_by_value(value)
-    if isinstance(value, type):
-        return module_of(value) == "__main__"
-    inside = value.func if isinstance(value, partial) else _wrapped(value)
-    return inside is not None and _comes_along(inside)
-
-
-def _wrapped(value: Any) -> Any:
-    """Return the function that something callable was made of, or None: other values are data, and stay."""
-    if not callable(value):
-        return None
-    try:
-        # A value's own code may answer for it, and take its time.
-        own = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        return None
-    return next((own[name] for name in _WRAPPED if name in own), None)
-
-
-class _Imported:
-    """A module that a function names; where it arrives, it is the module, or None where there is none."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _import_if_there, (self.name,)
-
-
-def _import_if_there(name: str) -> ModuleType | None:
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        # The function may never get to where it uses it; if it does, a NameError says so.
-        return None
-
-
-@lru_cache(maxsize=512)
-def global_names(code: CodeType) -> tuple[str, ...]:
-    """Return the names that code, and code inside it, looks for in its globals."""
-    names = {
-        instruction.argval: None
-        for part in nested(code)
-        for instruction in dis.get_instructions(part)
-        if instruction.opname in {"LOAD_GLOBAL", "LOAD_NAME"}
-    }
-    return tuple(names)
-
-
-def nested(code: CodeType) -> Iterator[CodeType]:
-    """Give code and all code inside it."""
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from nested(constant)
 
 
 def _make_function(
@@ -255,17 +152,8 @@ def _fill_function(function: FunctionType, state: tuple[Any, ...]) -> None:
             cell.cell_contents = content[0]
     if own is not None:
         function.__globals__.update(own)
-    _bind(helpers)
+    bind(helpers)
     sources.remember(source)
-
-
-def _bind(helpers: dict[str, Any]) -> None:
-    namespace = main_namespace()
-    for name, value in helpers.items():
-        if value is None:
-            continue
-        if name not in namespace or (name in _bound and namespace[name] is _bound[name]):
-            namespace[name] = _bound[name] = value
 
 
 def interactive(function: Callable[..., Any] | type) -> Any:

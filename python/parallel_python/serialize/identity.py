@@ -12,7 +12,8 @@ import weakref
 from types import FunctionType
 from typing import Any
 
-from parallel_python.serialize.functions import main_namespace, nested
+from parallel_python.serialize.helpers import nested
+from parallel_python.serialize.naming import main_namespace
 
 #: What a class travels with: its id, and a digest of what its code says.
 About = tuple[str, str]

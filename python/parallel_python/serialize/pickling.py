@@ -23,7 +23,8 @@ from typing import Any
 from parallel_python.serialize import choice
 from parallel_python.serialize.classes import reduce_class
 from parallel_python.serialize.enums import reduce_member
-from parallel_python.serialize.functions import goes_by_value, reduce_cell, reduce_function
+from parallel_python.serialize.functions import reduce_cell, reduce_function
+from parallel_python.serialize.naming import goes_by_value
 from parallel_python.serialize.typevars import reduce_forward, reduce_new_type, reduce_part, reduce_variable
 from parallel_python.serialize.wrappers import is_dispatcher, reduce_cache, reduce_dispatcher
 
@@ -73,7 +74,7 @@ class Pickler(pickle.Pickler):
     file : io.BytesIO
         Where the pickle goes.
     with_helpers : bool
-        Whether functions bring what they name along; see `parallel_python.serialize.functions`.
+        Whether functions bring what they name along; see `parallel_python.serialize.helpers`.
 
     Attributes
     ----------

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from parallel_python.serialize.functions import find, module_of
+from parallel_python.serialize.naming import find, module_of
 
 _ids: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 _made: WeakValueDictionary[str, Any] = WeakValueDictionary()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
-from parallel_python.serialize.functions import goes_by_value
+from parallel_python.serialize.naming import goes_by_value
 
 #: The code that every function has which `functools.singledispatch` makes.
 _DISPATCHER = functools.singledispatch(len).__code__  # type: ignore[attr-defined]
