@@ -69,7 +69,7 @@ class Lists(enum.Enum):
     B = [2]
     C = [1]
 class Operation(enum.Enum):
-    ADD = functools.partial(max)
+    ADD = enum.member(functools.partial(max))
     def run(self, *args): return self.value(*args)
 class Base(enum.Enum):
     def __init__(self, number): self.twice = 2 * number

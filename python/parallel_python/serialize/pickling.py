@@ -26,7 +26,12 @@ from parallel_python.serialize.enums import reduce_member
 from parallel_python.serialize.functions import reduce_cell, reduce_function
 from parallel_python.serialize.naming import goes_by_value
 from parallel_python.serialize.typevars import reduce_forward, reduce_new_type, reduce_part, reduce_variable
-from parallel_python.serialize.wrappers import is_dispatcher, reduce_cache, reduce_dispatcher
+from parallel_python.serialize.wrappers import (
+    is_dispatcher,
+    reduce_cache,
+    reduce_dispatcher,
+    reduce_method_dispatcher,
+)
 
 #: From this size on, in bytes, a buffer is shared instead of copied.
 THRESHOLD = 256 * 1024
@@ -157,6 +162,7 @@ _REDUCERS: dict[type, Callable[[Pickler, Any], Any]] = {
     staticmethod: lambda pickler, value: (staticmethod, (value.__func__,)),
     functools.cached_property: _cached_property,
     functools._lru_cache_wrapper: lambda pickler, value: reduce_cache(value),
+    functools.singledispatchmethod: lambda pickler, value: reduce_method_dispatcher(value),
     typing.TypeVar: lambda pickler, value: reduce_variable(value),
     typing.ParamSpec: lambda pickler, value: reduce_variable(value),
     typing.TypeVarTuple: lambda pickler, value: reduce_variable(value),

@@ -39,6 +39,17 @@ def reduce_dispatcher(dispatcher: Any) -> tuple[Any, ...]:
     return functools.singledispatch, (dispatcher.registry[object],), others, None, None, _register
 
 
+def reduce_method_dispatcher(dispatcher: Any) -> tuple[Any, ...]:
+    """Return what `pickle` makes a `functools.singledispatchmethod` from: its cache stays here."""
+    return _method_dispatcher, (dispatcher.func, dispatcher.dispatcher)
+
+
+def _method_dispatcher(function: Callable[..., Any], dispatcher: Any) -> Any:
+    method = functools.singledispatchmethod(function)
+    method.dispatcher = dispatcher
+    return method
+
+
 def _cache(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
     return functools.lru_cache(**parameters)(function)
 
