@@ -19,7 +19,7 @@ struct Call {
 fn called(local: &mut Local, msg_id: &str) -> Call {
     loop {
         match local.receive() {
-            FromLocal::Call { call, magic, line, cell, parent } => {
+            FromLocal::Call { call, magic, line, cell, parent, .. } => {
                 assert_eq!(crate::harness::parent_id(&parent), msg_id);
                 return Call { call, magic, line, cell };
             }
@@ -32,7 +32,7 @@ fn called(local: &mut Local, msg_id: &str) -> Call {
 fn answered(local: &mut Local, code: &str, answer: Answer) -> (Call, Outcome) {
     let msg_id = local.begin(code);
     let call = called(local, &msg_id);
-    local.send(&ToLocal::Answer { call: call.call, answer });
+    local.send(&ToLocal::Answer { call: call.call, answer, shown: Vec::new() });
     (call, local.finish(&msg_id))
 }
 
@@ -97,7 +97,7 @@ fn wrong_words_and_interrupts() {
         let outcome = local.finish(&msg_id);
         assert_eq!(outcome.reply["ename"], "KeyboardInterrupt");
         assert_eq!(outcome.withdrawn, [call.call]);
-        local.send(&ToLocal::Answer { call: call.call, answer: Answer::Done });
+        local.send(&ToLocal::Answer { call: call.call, answer: Answer::Done, shown: Vec::new() });
         assert_eq!(local.run("1").result(), "1");
     });
 }
