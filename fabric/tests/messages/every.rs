@@ -32,6 +32,7 @@ messages! {
     client ClientHello;
     client Ask;
     client EnginesAction;
+    client Forgotten;
     client Query;
     client Submission;
     client Caller;
