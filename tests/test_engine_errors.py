@@ -33,6 +33,13 @@ ODD = {
         "        return super().__getattribute__(name)\n"
         "raise Closed"
     ),
+    "its cause ends the process": (
+        "class Leaves(Exception):\n"
+        "    def __getattribute__(self, name):\n"
+        "        if name in ('__cause__', '__context__'): raise SystemExit(3)\n"
+        "        return super().__getattribute__(name)\n"
+        "raise Leaves"
+    ),
     "its text ends the process": (
         "class Exits(Exception):\n    def __str__(self): raise SystemExit(3)\nraise Exits"
     ),

@@ -94,8 +94,8 @@ def let_go(error: BaseException) -> None:
     """Let go of what the frames of an exception hold, which lead back to it: else all that a call was given
     would stay until a garbage collection.
     """
-    # An exception of the user's raises what it likes when it is asked.
-    with suppress(Exception):
+    # An exception of the user's raises what it likes when it is asked, `SystemExit` too.
+    with suppress(BaseException):
         for one in _chain(error):
             traceback.clear_frames(one.__traceback__)
 
