@@ -65,11 +65,7 @@ def _abstract(cls: type) -> list[str] | None:
 def _make_class(
     meta: type, name: str, bases: tuple[type, ...], names: dict[str, Any], about: identity.About
 ) -> type:
-    found = identity.find(about, name, names)
-    if found is None:
-        found = creation.new_class(meta, name, bases, dict(names))
-        identity.register(found, about)
-    return found
+    return identity.once(about, name, names, lambda: creation.new_class(meta, name, bases, dict(names)))
 
 
 def _fill_class(cls: type, state: tuple[dict[str, Any], list[str] | None]) -> None:
@@ -120,11 +116,10 @@ def _make_namedtuple(
     names: dict[str, Any],
     about: identity.About,
 ) -> type:
-    found = identity.find(about, name, names)
-    if found is not None:
-        return found
-    made: Any = namedtuple(name, fields, defaults=defaults, module=names["__module__"])  # type: ignore[misc]
-    made.__qualname__ = names["__qualname__"]
-    identity.register(made, about)
-    cls: type = made
-    return cls
+    def make() -> type:
+        made: Any = namedtuple(name, fields, defaults=defaults, module=names["__module__"])  # type: ignore[misc]
+        made.__qualname__ = names["__qualname__"]
+        cls: type = made
+        return cls
+
+    return identity.once(about, name, names, make)

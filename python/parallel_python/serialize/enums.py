@@ -106,9 +106,17 @@ def make_enum(
     about: identity.About,
 ) -> type:
     """Make an enumeration and its members, or return the one that is here."""
-    found = identity.find(about, name, names)
-    if found is not None:
-        return found
+    return identity.once(about, name, names, lambda: _made(meta, name, bases, names, members, makers))
+
+
+def _made(
+    meta: Any,
+    name: str,
+    bases: tuple[type, ...],
+    names: dict[str, Any],
+    members: dict[str, Parts],
+    makers: dict[str, Any],
+) -> type:
     namespace = creation.maker_of(meta).__prepare__(name, bases)
     namespace["__new__"], namespace["__init__"] = _put_together, _leave
     for key, value in names.items():
@@ -121,7 +129,6 @@ def make_enum(
     type.__delattr__(made, "__new_member__")
     for key, value in makers.items():
         type.__setattr__(made, key, value)
-    identity.register(made, about)
     return made
 
 

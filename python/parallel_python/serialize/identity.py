@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import uuid
 import weakref
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
@@ -44,8 +45,16 @@ def is_own(cls: type) -> bool:
     return cls in _own
 
 
-def find(told: About, name: str, names: dict[str, Any]) -> type | None:
-    """Return the class that is here already, or None if it has to be made."""
+def once(told: About, name: str, names: dict[str, Any], make: Callable[[], type]) -> type:
+    """Return the class that is here already, or the one that is made for what has arrived."""
+    found = _find(told, name, names)
+    if found is None:
+        found = make()
+        _ids[found], _classes[told[0]] = told[0], found
+    return found
+
+
+def _find(told: About, name: str, names: dict[str, Any]) -> type | None:
     found = _classes.get(told[0])
     if found is not None:
         return found
@@ -56,12 +65,6 @@ def find(told: About, name: str, names: dict[str, Any]) -> type | None:
         _ids.setdefault(twin, told[0])
         _classes[told[0]] = twin
     return twin
-
-
-def register(cls: type, told: About) -> None:
-    """Remember a class that was made for what has arrived."""
-    _ids[cls] = told[0]
-    _classes[told[0]] = cls
 
 
 def _twin(told: About, name: str, names: dict[str, Any]) -> type | None:
