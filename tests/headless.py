@@ -43,7 +43,12 @@ def environment_in(folder: Path, profiles: tuple[str, ...] = ()) -> dict[str, st
 
 def engines(environment: dict[str, str], *words: str, code: int = 0) -> str:
     """Run ``parallel-python engines`` and return what it says."""
-    command = [BIN / "parallel-python", "engines", *words]
+    return terminal(environment, "engines", *words, code=code)
+
+
+def terminal(environment: dict[str, str], *words: str, code: int = 0) -> str:
+    """Run ``parallel-python`` and return what it says."""
+    command = [BIN / "parallel-python", *words]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from headless import BIN, environment_with
+from headless import BIN, engines, environment_with, terminal
 from notebook import Notebook, descendants, wait_until_gone
 
 #: A process that maps the memory of a result only when it is told to.
@@ -39,18 +39,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def headless(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """Two engines of profile `mpi`."""
-    terminal(environment, "engines", "start", "-n", "2", "--profile", "mpi", "--daemonize")
+    engines(environment, "start", "-n", "2", "--profile", "mpi", "--daemonize")
     yield environment
-    terminal(environment, "engines", "stop", "--profile", "mpi")
-
-
-def terminal(environment: dict[str, str], *words: str) -> str:
-    """Run ``parallel-python``."""
-    done = subprocess.run(
-        [BIN / "parallel-python", *words], env=environment, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    engines(environment, "stop", "--profile", "mpi")
 
 
 def script(environment: dict[str, str], code: str, timeout: float = 120) -> str:
@@ -189,9 +180,9 @@ else:
 
 
 def test_5_16_to_18_starting_listing_and_stopping(headless: dict[str, str]) -> None:
-    [told] = json.loads(terminal(headless, "engines", "list", "--json"))
+    [told] = json.loads(engines(headless, "list", "--json"))
     assert (told["profile"], told["kind"], told["engines"]) == ("mpi", "headless", 2)
-    assert terminal(headless, "engines", "list").startswith("mpi  headless  2 engines")
+    assert engines(headless, "list").startswith("mpi  headless  2 engines")
     refused = {("start", "mpi"): "run already", ("stop", "x"): "no engines of profile `x`"}
     for (action, profile), said in refused.items():
         command = [BIN / "parallel-python", "engines", action, "--profile", profile]
@@ -259,7 +250,7 @@ assert late.wait(60) == 0
 
 
 def test_2_01_who_learns_of_a_stop_finds_no_engines(environment: dict[str, str]) -> None:
-    terminal(environment, "engines", "start", "-n", "2", "--profile", "stopped", "--daemonize")
+    engines(environment, "start", "-n", "2", "--profile", "stopped", "--daemonize")
     try:
         script(
             environment,
@@ -280,7 +271,7 @@ for _ in range(3):
 """,
         )
     finally:
-        terminal(environment, "engines", "stop", "--profile", "stopped")
+        engines(environment, "stop", "--profile", "stopped")
 
 
 def test_stopped_and_started_again(environment: dict[str, str]) -> None:
@@ -343,7 +334,7 @@ print('engines', cluster.engine_set.n)
 """,
     )
     assert said.endswith("engines 1\n")
-    listed = terminal(environment, "engines", "list")
+    listed = engines(environment, "list")
     assert "left" not in listed or wait_for_end(environment, "left")
 
 
@@ -370,7 +361,7 @@ def test_5_11_a_cluster_that_stays(environment: dict[str, str]) -> None:
         "assert rc.ids == [0] and cluster.engine_set.n == 1\n"
         "cluster.stop_cluster_sync()",
     )
-    assert "stays" not in terminal(environment, "engines", "list")
+    assert "stays" not in engines(environment, "list")
 
 
 def test_5_06_a_script_stops_its_engines_and_starts_others(environment: dict[str, str]) -> None:
@@ -400,7 +391,7 @@ cluster.stop_cluster_sync()
 assert first.get_output() == ''
 """,
     )
-    assert "again-and-again" not in terminal(environment, "engines", "list")
+    assert "again-and-again" not in engines(environment, "list")
 
 
 def test_5_05_scripts_that_start_clusters_at_the_same_time(environment: dict[str, str]) -> None:
@@ -421,9 +412,7 @@ def test_a_script_uses_a_notebooks_engines(environment: dict[str, str]) -> None:
     with Notebook(engines=2, environment={"XDG_RUNTIME_DIR": environment["XDG_RUNTIME_DIR"]}) as nb:
         nb.ok("%px x = 'of the notebook'", timeout=120)
         [profile] = [
-            line.split()[0]
-            for line in terminal(environment, "engines", "list").splitlines()
-            if "kernel" in line
+            line.split()[0] for line in engines(environment, "list").splitlines() if "kernel" in line
         ]
         said = script(
             environment,

@@ -73,9 +73,9 @@ fn a_shared_value_lives_as_long_as_somebody_may_open_it() {
     assert_eq!(store.let_go(1, &["a".to_owned()], true), [7]);
     assert!(store.get("a").is_some(), "that it was is remembered");
     assert_eq!(store.bytes, MOST_BYTES);
-    let lost = |told: &Told| matches!(told, Told::Report { event, .. } if event.payload().is_some_and(|one| one.lost().is_some()));
+    let lost = |told: &&Told| told_value(told).is_some_and(|payload| payload.lost().is_some());
     assert_eq!(
-        store.replay("a").iter().filter(|told| lost(told)).count(),
+        store.replay("a").iter().filter(lost).count(),
         1,
         "who asks again is told why it is not there"
     );
