@@ -51,6 +51,16 @@ def test_1_20_out_names_the_result(nb: Notebook) -> None:
     assert "ZeroDivisionError" in nb.fails("failed.get()").error
 
 
+def test_1_20_a_result_that_is_named_is_done_if_its_cell_was(nb: Notebook) -> None:
+    """However much it has to tell: nobody has to wait for what a cell has waited for."""
+    state, whole = "print(ar.done(), [len(text) for text in ar.stdout])", f"True {4 * [1_000_001]}\n"
+    nb.ok("%%px -o ar\nprint('x' * 1_000_000)")
+    assert nb.ok(state).stdout == whole
+    assert nb.ok(f"%pxresult -o ar\n{state}").stdout == whole
+    nb.ok("import ipyparallel as ipp\nids = ar.msg_ids\ndel ar")
+    assert nb.ok(f"ar = ipp.Client().get_result(ids)\n{state}").stdout == whole
+
+
 def test_1_03_one_engine_gives_no_list(nb: Notebook) -> None:
     """As `rc[1].execute` does; a list of one engine gives a list."""
     nb.ok("%px pass")

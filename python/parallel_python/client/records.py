@@ -5,6 +5,7 @@ The kernel keeps the records; a client that has gone, or has forgotten a result,
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -87,20 +88,32 @@ class Records:
         raise TypeError(f"indices must be ints, ids or results, not {type(one)!r}")
 
     def _recall(self, names: list[str]) -> list[Part]:
-        """Have the kernel tell of tasks from the beginning, and return the parts of those that it knows."""
+        """Have the kernel tell of tasks from the beginning, and return the parts of those that it knows.
+
+        What had ended by then is done when this returns: a cell that waited has all its output.
+        """
         self._check_open()
         parts: list[Part] = []
+        ended: list[Part] = []
+        adopted = threading.Event()
 
         def adopt(answer: Future[Any]) -> None:
             # In the link's thread: what is told of them comes right behind the answer.
-            if answer.cancelled() or answer.exception() is not None:
-                return
-            for record in answer.result() or ():
-                task = _task_of(record, self._conversation.engines.uuid_of)
-                parts.extend(task)
-                self._conversation.adopt(task)
+            try:
+                if answer.cancelled() or answer.exception() is not None:
+                    return
+                for record in answer.result() or ():
+                    task = _task_of(record, self._conversation.engines.uuid_of)
+                    parts.extend(task)
+                    ended.extend(part for part in task if _has_ended(record, part))
+                    self._conversation.adopt(task)
+            finally:
+                adopted.set()
 
         self._conversation.recall(names, adopt).result()
+        adopted.wait()  # A future wakes those who wait for it before it calls back.
+        for part in ended:
+            part.wait()
         return parts
 
     def _records(self) -> list[Record]:
@@ -206,6 +219,13 @@ _NOTHING: dict[str, list[str]] = {"queue": [], "completed": [], "tasks": []}
 def listed(one: Any) -> Any:
     """Return what was given as a list: one task, or several."""
     return [one] if isinstance(one, int | str | AsyncResult) else list(one)
+
+
+def _has_ended(record: Record, part: Part) -> bool:
+    """Tell from a task's record whether that part will be told to its end, whatever the others do."""
+    if part.task.balanced or record["over"]:
+        return bool(record["over"])  # One that failed may be tried again elsewhere.
+    return entries.flat(record, str(part.rank))["status"] in entries.ENDED
 
 
 def _task_of(record: Record, uuid_of: Any) -> Task:

@@ -13,8 +13,11 @@ use crate::clients::ClientId;
 use crate::clients::files::files_of_event;
 use crate::clients::named::Meant;
 
-/// How many bytes of one task's output are kept.
-pub(super) const MOST_OUTPUT: usize = 1 << 20;
+/// How many bytes of one task's output are kept: the figures of some hundred engines.
+pub(super) const MOST_OUTPUT: u64 = 32 << 20;
+
+/// What it takes to remember that something was shown, however little.
+const ENTRY: u64 = 256;
 
 /// How many bytes are kept of what one task shows of its state (`publish_data`), the latest.
 pub(super) const MOST_DATA: u64 = 256 << 20;
@@ -41,11 +44,14 @@ pub(in crate::clients) struct Record {
     pub(in crate::clients) watchers: BTreeSet<ClientId>,
     pub(super) log: Vec<Told>,
     pub(super) parts: BTreeMap<Rank, Part>,
-    output: usize,
-    pub(super) dropped: usize,
+    /// Of values and of output.
     pub(super) bytes: u64,
+    /// Of these, bytes of output.
+    output: u64,
     /// Of these, bytes of what it showed of its state.
     shown: u64,
+    /// Bytes of output that are not kept.
+    pub(super) dropped: u64,
     /// Memory files of its values, by their descriptors in this process.
     pub(super) files: Vec<u32>,
     pub(in crate::clients) over: bool,
@@ -115,16 +121,14 @@ impl Record {
     #[must_use]
     pub(super) fn keep(&mut self, told: &Told) -> Vec<u32> {
         if let Told::Report { event, .. } = told {
-            let size = output(event);
+            let size = output_of(event);
             if self.output + size > MOST_OUTPUT {
-                self.dropped += size;
+                self.dropped += size - ENTRY;
                 return Vec::new();
             }
             self.output += size;
-            if let Some(payload) = event.payload() {
-                self.bytes += payload.size();
-                self.files.extend(files_of_event(event));
-            }
+            self.bytes += kept(event);
+            self.files.extend(files_of_event(event));
         }
         self.log.push(told.clone());
         match told {
@@ -176,12 +180,12 @@ impl Record {
     /// Drops what these engines did of it: the memory files of their values.
     #[must_use]
     pub(super) fn forget_parts(&mut self, meant: &Meant) -> Vec<u32> {
-        let (mut files, mut dropped, mut shown) = (Vec::new(), 0, 0);
+        let (mut files, mut dropped, mut output, mut shown) = (Vec::new(), 0, 0, 0);
         self.log.retain(|told| match told {
             Told::Report { rank, event, .. } if meant.has(*rank) => {
-                let size = event.payload().map_or(0, Payload::size);
-                dropped += size;
-                shown += if matches!(event, Event::Data { .. }) { size } else { 0 };
+                dropped += kept(event);
+                output += output_of(event);
+                shown += if matches!(event, Event::Data { .. }) { kept(event) } else { 0 };
                 files.extend(files_of_event(event));
                 false
             }
@@ -189,6 +193,7 @@ impl Record {
             _ => true,
         });
         self.bytes -= dropped;
+        self.output -= output;
         self.shown -= shown;
         self.files.retain(|file| !files.contains(file));
         self.parts.retain(|rank, _| !meant.has(*rank));
@@ -237,9 +242,14 @@ impl Record {
     }
 }
 
+/// How many bytes are kept for an event.
+fn kept(event: &Event) -> u64 {
+    event.payload().map_or(0, Payload::size) + output_of(event)
+}
+
 /// How much of a task's output an event is. What a task is for is no output.
-fn output(event: &Event) -> usize {
-    match event {
+fn output_of(event: &Event) -> u64 {
+    let size = match event {
         Event::Stream { text, .. } => text.len(),
         Event::Publish { content, buffers, .. } => {
             content.len() + buffers.iter().map(|buffer| buffer.len()).sum::<usize>()
@@ -249,6 +259,7 @@ fn output(event: &Event) -> usize {
         | Event::Data { .. }
         | Event::Done { .. }
         | Event::Usage { .. }
-        | Event::Ask { .. } => 0,
-    }
+        | Event::Ask { .. } => return 0,
+    };
+    ENTRY + size as u64
 }
