@@ -17,6 +17,9 @@ import os
 import resource
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import partial
+
+from parallel_python.copying import together
 
 #: ``(holder's process id, its descriptor, offset, length)``
 Shared = tuple[int, int, int, int]
@@ -55,13 +58,8 @@ class SharedFile:
         self.blobs: list[Shared] = []
         self.descriptor = -1
         total = sum(buffer.nbytes for buffer in buffers)
+        check_room(total)
         self.descriptor = _new_file(total)
-        if total > LARGE and total > (free := _free()):
-            self.close()
-            raise OutOfMemory(
-                f"{total / 1e6:,.0f} MB are to be shared with engines,"
-                f" and {free / 1e6:,.0f} MB of memory are free"
-            )
         try:
             offset = 0
             for buffer in buffers:
@@ -141,6 +139,20 @@ def _new_file(size: int) -> int:
     )
 
 
+def check_room(size: int) -> None:
+    """Raise where so many bytes are more than there are.
+
+    Raises
+    ------
+    OutOfMemory
+        With both sizes.
+    """
+    if size > LARGE and size > (free := _free()):
+        raise OutOfMemory(
+            f"{size / 1e6:,.0f} MB are to be shared with engines, and {free / 1e6:,.0f} MB of memory are free"
+        )
+
+
 def _free() -> float:
     """Return how much memory can be had, in bytes: of the machine, and of the container if that allows
     less.
@@ -179,6 +191,15 @@ def share(buffers: Sequence[memoryview]) -> tuple[list[bytes | Shared], SharedFi
             raise
         return [bytes(buffer) for buffer in buffers], None
     return list(file.blobs), file
+
+
+def share_each(
+    several: Sequence[Sequence[memoryview]],
+) -> list[tuple[list[bytes | Shared], SharedFile | None]]:
+    """Do `share` with several lists of buffers, each of which gets a file of its own."""
+    size = sum(buffer.nbytes for buffers in several for buffer in buffers)
+    check_room(size)
+    return together([partial(share, buffers) for buffers in several], size)
 
 
 def receive(blobs: Iterable[bytes | Shared]) -> list[memoryview]:

@@ -46,7 +46,31 @@ def apply(
     pickle.PicklingError
         When something in it cannot be sent; the text names it.
     """
-    data, blobs, task.file = pack_call(function, args, kwargs)
+    return _submission(task, targets, function, pack_call(function, args, kwargs))
+
+
+def apply_each(tasks: Sequence[Task], targets: Sequence[int], calls: Sequence[Call]) -> list[Submission]:
+    """Return calls as they are submitted, each to an engine of its own.
+
+    The large buffers of several are written at a time.
+
+    Raises
+    ------
+    pickle.PicklingError
+        When something in one of them cannot be sent; the text names it.
+    """
+    pickled = [_pickled(*call) for call in calls]
+    shared = bulk.share_each([buffers for _, buffers in pickled])
+    return [
+        _submission(task, [target], call[0], (data, *blobs_and_file))
+        for task, target, call, (data, _), blobs_and_file in zip(
+            tasks, targets, calls, pickled, shared, strict=True
+        )
+    ]
+
+
+def _submission(task: Task, targets: list[int], function: Any, packed: Packed) -> Submission:
+    data, blobs, task.file = packed
     return task.name, task.label or f"apply({name_of(function)})", list(targets), ("apply", data, blobs)
 
 
@@ -58,12 +82,17 @@ def pack_call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     pickle.PicklingError
         When something in it cannot be sent; the text names it.
     """
+    data, buffers = _pickled(function, args, kwargs)
+    return data, *bulk.share(buffers)
+
+
+def _pickled(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[bytes, list[memoryview]]:
     call = (function, tuple(args), dict(kwargs))
     try:
         data, buffers, _ = dumps(call)
     except Exception as error:
         raise _refusal(error, call) from None
-    return data, *bulk.share(buffers)
+    return data, buffers
 
 
 #: One for all tasks that have none, which the garbage collector need not look at one by one.

@@ -107,10 +107,8 @@ class Tasks:
         self, targets: Sequence[int], calls: Sequence[submission.Call], label: str | None = None
     ) -> list[Part]:
         """Make another call on each engine."""
-        works = []
-        for target, (function, args, kwargs) in zip(targets, calls, strict=True):
-            task = self._new_task("apply", [target], label)
-            works.append((task, submission.apply(task, [target], function, args, kwargs)))
+        tasks = [self._new_task("apply", [target], label) for target in targets]
+        works = zip(tasks, submission.apply_each(tasks, targets, calls), strict=True)
         return self._submit(works)
 
     def _execute(self, targets: list[int], code: str, silent: bool, label: str | None = None) -> list[Part]:

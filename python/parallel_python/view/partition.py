@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+from parallel_python.copying import concatenate
+
 
 def is_array(value: object) -> bool:
     """Tell whether a value is a numpy array, without importing numpy."""
@@ -104,7 +106,8 @@ class Map:
 
         if not all(part.ndim for part in map(numpy.asarray, parts)):
             return list(parts)
-        return _library(parts).concatenate(parts)
+        library = _library(parts)
+        return concatenate(parts) if library is numpy else library.concatenate(parts)
 
 
 class RoundRobinMap(Map):
