@@ -164,6 +164,7 @@ impl Engine {
 
 impl Engine {
     fn enter(config: &std::path::Path, faults: Option<i32>, door: Door) -> anyhow::Result<Engine> {
+        fabric::sys::punctual();
         let set = crate::config::read(config)?;
         let faults = faults.map(ffi::adopt_descriptor).transpose()?.map(File::from);
         let lifeline = UnixStream::connect(&set.socket)
