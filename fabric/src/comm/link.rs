@@ -84,7 +84,13 @@ impl Link {
 
     /// Hands tasks to `to`, which is the only target of each.
     pub(super) fn hand(&mut self, to: Rank, tasks: &[ByteBuf]) -> Result<(), FabricError> {
+        self.roster.hand(to, tasks.len());
         self.tell_with(&[to], tasks)
+    }
+
+    /// Whether a rank has something to do that it was handed already; on rank 0.
+    pub(super) fn is_busy(&self, rank: Rank) -> bool {
+        self.roster.is_busy(rank)
     }
 
     /// A task is about to be handed to these: those of them that live.

@@ -38,6 +38,11 @@ pub(super) fn first_look(size: u32) -> Duration {
     Duration::from_millis((4 + u64::from(size)).min(50))
 }
 
+/// How long rank 0 lets rings wait when all it has passed on are ends of tasks of engines that have more to do. What
+/// comes meanwhile goes on together: a map of short tasks wakes rank 0, the kernel and the client less often, and takes
+/// the processor less often from an engine. Where an engine is out of work, or has printed something, rings are heard.
+const REST: Duration = Duration::from_micros(500);
+
 /// How long a thread that is to end waits for its own sends.
 const LAST_SENDS: Duration = Duration::from_secs(1);
 
@@ -62,6 +67,8 @@ pub(super) struct Pump {
     more: bool,
     /// A task has arrived since the last sleep.
     fresh: bool,
+    /// Until then rings may wait.
+    rests_until: Option<Instant>,
     size: u32,
 }
 
@@ -106,6 +113,7 @@ impl Pump {
             taken: vec![0; size as usize],
             more: false,
             fresh: false,
+            rests_until: None,
             size,
         }
     }
@@ -173,13 +181,16 @@ impl Pump {
         link.ring_owed().map_err(broken)?;
         // What they have announced will not come.
         link.lost().for_each(|rank| self.heard.forget(rank));
-        let limit = self.patience(&link);
+        let rest = self.rests_until.and_then(|until| until.checked_duration_since(Instant::now()));
+        let rest = rest.filter(|_| !self.heard.expects() && !link.sends_pending());
+        let limit = self.patience(&link).into_iter().chain(rest).min();
         link.looking = limit.is_some();
         // The pipes stay open while they are waited for: duplicates, made only when rings are owed.
         let owed: Vec<_> = link.owed_pipes().filter_map(|pipe| pipe.try_clone_to_owned().ok()).collect();
         drop(link);
 
-        let mut waits = vec![PollFd::new(&*self.bell, PollFlags::IN)];
+        let ring = if rest.is_some() { PollFlags::empty() } else { PollFlags::IN };
+        let mut waits = vec![PollFd::new(&*self.bell, ring)];
         waits.extend(shared.gateway.iter().map(|gateway| PollFd::new(gateway, PollFlags::IN)));
         waits.extend(owed.iter().map(|pipe| PollFd::new(pipe, PollFlags::OUT)));
         match poll(&mut waits, limit.and_then(|limit| Timespec::try_from(limit).ok()).as_ref()) {
@@ -238,7 +249,7 @@ impl Pump {
             return Ok(());
         }
         self.backoff.reset();
-        let (mut frames, mut done) = (Vec::new(), Vec::new());
+        let (mut frames, mut done, mut urgent) = (Vec::new(), Vec::new(), false);
         for (from, bytes) in arrived {
             self.heard.packet(from);
             let length = bytes.len() as u64;
@@ -281,7 +292,9 @@ impl Pump {
                         *taken += length;
                     }
                     let ended = reports.iter().filter(|report| matches!(report.event, Event::Done { .. }));
+                    let before = done.len();
                     done.extend(ended.map(|report| (report.task, from)));
+                    urgent |= done.len() == before;
                     match frame::encode(&FromGateway::Reports { rank: from, reports }) {
                         Ok(frame) => frames.extend(frame),
                         Err(error) => dropped(from, &error.to_string()),
@@ -290,7 +303,11 @@ impl Pump {
                 Err(error) => dropped(from, &error.to_string()),
             }
         }
-        self.pass_on(&frames, &done)
+        self.pass_on(&frames, &done)?;
+        let link = self.shared.link();
+        let rests = !urgent && !done.is_empty() && done.iter().all(|(_, rank)| link.is_busy(*rank));
+        self.rests_until = rests.then(|| Instant::now() + REST);
+        Ok(())
     }
 
     /// Reports go to the kernel first, then the ranks learn which tasks are settled.

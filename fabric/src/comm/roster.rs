@@ -11,6 +11,8 @@ use crate::message::task::TaskId;
 #[derive(Debug, Default)]
 pub(super) struct Roster {
     tasks: BTreeMap<TaskId, Open>,
+    /// How many tasks a rank has that it is not done with.
+    ahead: BTreeMap<Rank, usize>,
 }
 
 #[derive(Debug)]
@@ -29,14 +31,32 @@ pub(super) struct Settled {
 impl Roster {
     /// A task was fanned out. One with a single target has nobody to wait for.
     pub(super) fn open(&mut self, task: TaskId, targets: &[Rank]) {
+        targets.iter().for_each(|rank| *self.ahead.entry(*rank).or_default() += 1);
         if targets.len() > 1 {
             let targets: BTreeSet<_> = targets.iter().copied().collect();
             self.tasks.insert(task, Open { owing: targets.clone(), targets });
         }
     }
 
+    /// Tasks were handed to one rank.
+    pub(super) fn hand(&mut self, rank: Rank, tasks: usize) {
+        *self.ahead.entry(rank).or_default() += tasks;
+    }
+
+    /// Whether the rank has something to do that it was handed already.
+    pub(super) fn is_busy(&self, rank: Rank) -> bool {
+        self.ahead.get(&rank).is_some_and(|ahead| *ahead > 0)
+    }
+
     /// `rank` is done with `task`.
     pub(super) fn done(&mut self, task: TaskId, rank: Rank) -> Option<Settled> {
+        if let Some(ahead) = self.ahead.get_mut(&rank) {
+            *ahead = ahead.saturating_sub(1);
+        }
+        self.settle(task, rank)
+    }
+
+    fn settle(&mut self, task: TaskId, rank: Rank) -> Option<Settled> {
         let open = self.tasks.get_mut(&task)?;
         open.owing.remove(&rank);
         if !open.owing.is_empty() {
@@ -53,7 +73,8 @@ impl Roster {
             .iter_mut()
             .filter_map(|(task, open)| open.targets.remove(&rank).then_some(*task))
             .collect();
-        concerned.into_iter().filter_map(|task| self.done(task, rank)).collect()
+        self.ahead.remove(&rank);
+        concerned.into_iter().filter_map(|task| self.settle(task, rank)).collect()
     }
 }
 
@@ -72,6 +93,20 @@ mod tests {
         assert_eq!(roster.done(1, 0), None);
         assert_eq!(roster.done(1, 3), Some(Settled { task: 1, targets: vec![0, 2, 3] }));
         assert_eq!(roster.done(1, 3), None);
+    }
+
+    #[test]
+    fn who_has_more_to_do_is_busy() {
+        let mut roster = Roster::default();
+        roster.open(1, &[0, 1]);
+        roster.hand(1, 2);
+        assert!(roster.is_busy(0) && roster.is_busy(1) && !roster.is_busy(2));
+        assert_eq!((roster.done(1, 0), roster.done(2, 1)), (None, None));
+        assert!(!roster.is_busy(0) && roster.is_busy(1));
+        assert!(roster.done(1, 1).is_some() && roster.is_busy(1));
+        assert_eq!((roster.done(3, 1), roster.is_busy(1)), (None, false));
+        roster.hand(2, 5);
+        assert!(roster.lose(2).is_empty() && !roster.is_busy(2));
     }
 
     #[test]
