@@ -584,6 +584,15 @@ def test_a_value_that_cannot_be_sent_is_named(nb: Notebook) -> None:
         where = r"argument 2 cannot be sent: argument 2\\['lock'\\] is of type `_thread.lock`"
         raises(pickle.PicklingError, where, dview.apply, lambda *a: 1, 1, {'lock': lock})
         raises(pickle.PicklingError, r"x cannot be sent: x\\[0\\] is of type", dview.push, {'x': [lock]})
+        # Its place is that in the whole, however it was divided.
+        several = [*range(7), [lock], 8]
+        place = r"w cannot be sent: w\\[7\\]\\[0\\] is of type `_thread.lock`"
+        for dist in 'br':
+            raises(pickle.PicklingError, place, dview.scatter, 'w', several, dist=dist)
+        place = r"argument 2 cannot be sent: argument 2\\[7\\]\\[0\\] is of type `_thread.lock`"
+        for view in dview, lview, rc.broadcast_view():
+            raises(pickle.PicklingError, place, view.map, max, range(9), several)
+        raises(pickle.PicklingError, place, lview.map, max, range(9), several, chunksize=5)
         raises(ipp.RemoteError, r"the result is of type `_thread.lock`", rc[0].apply_sync, threading.Lock)
         """,
     )

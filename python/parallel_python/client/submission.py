@@ -91,7 +91,7 @@ def _pickled(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> t
     try:
         data, buffers, _ = dumps(call)
     except Exception as error:
-        raise _refusal(error, call) from None
+        raise refusal(error, call) from None
     return data, buffers
 
 
@@ -122,8 +122,8 @@ def pack_function(function: Callable[..., Any]) -> PackedFunction:
     return PackedFunction(uuid.uuid4().hex, data, outside, *bulk.share(buffers))
 
 
-def pack_chunk(packed: PackedFunction, chunk: Sequence[Sequence[Any]]) -> Packed:
-    """Pickle the arguments of one task of a map."""
+def pack_chunk(packed: PackedFunction, chunk: Sequence[Sequence[Any]], start: int) -> Packed:
+    """Pickle the arguments of one task of a map, the first of which is number `start` in the whole."""
     if not packed.buffers and all(map(are_plain, chunk)):
         # Ranges and tuples as lists, which are pickled faster.
         lists = [[*sequence] for sequence in chunk]
@@ -134,7 +134,7 @@ def pack_chunk(packed: PackedFunction, chunk: Sequence[Sequence[Any]]) -> Packed
         from parallel_python.serialize.diagnosis import refuse
 
         arguments = {f"argument {number}": values for number, values in enumerate(chunk, start=1)}
-        raise refuse(error, arguments) from None
+        raise refuse(error, arguments, start) from None
     items = (data, [pickle.PickleBuffer(buffer) for buffer in buffers])
     # All buffers stay outside, the function's before the others.
     call = pickle.dumps((packed[:3], items), 5, buffer_callback=lambda buffer: False)
@@ -143,7 +143,8 @@ def pack_chunk(packed: PackedFunction, chunk: Sequence[Sequence[Any]]) -> Packed
     return call, [*packed.blobs, *blobs], shared
 
 
-def _refusal(error: Exception, call: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> pickle.PicklingError:
+def refusal(error: Exception, call: tuple[Any, Sequence[Any], Mapping[str, Any]]) -> pickle.PicklingError:
+    """Return an error that names what in a call cannot be sent."""
     from parallel_python.serialize.diagnosis import refuse
 
     function, args, kwargs = call

@@ -14,7 +14,7 @@ from parallel_python.serialize.pickling import dumps
 DEPTH = 12
 
 
-def refuse(error: Exception, parts: Mapping[str, Any]) -> pickle.PicklingError:
+def refuse(error: Exception, parts: Mapping[str, Any], start: int = 0) -> pickle.PicklingError:
     """Return an error that names the part which cannot be sent.
 
     Parameters
@@ -23,10 +23,12 @@ def refuse(error: Exception, parts: Mapping[str, Any]) -> pickle.PicklingError:
         What pickling the whole raised.
     parts : dict
         What the whole is made of, by how a person would call it.
+    start : int
+        The number that their first items have for that person.
     """
     for name, part in parts.items():
         if (reason := _why_not(part)) is not None:
-            where, culprit, reason = _innermost(name, part, reason, DEPTH)
+            where, culprit, reason = _innermost(name, part, reason, DEPTH, start)
             inside = "" if where == name else f"{name} cannot be sent: "
             return pickle.PicklingError(
                 f"{inside}{where} is of type `{type(culprit).__module__}.{type(culprit).__qualname__}`,"
@@ -44,22 +46,22 @@ def _why_not(value: Any) -> str | None:
     return None
 
 
-def _innermost(where: str, value: Any, reason: str, depth: int) -> tuple[str, Any, str]:
+def _innermost(where: str, value: Any, reason: str, depth: int, start: int = 0) -> tuple[str, Any, str]:
     if depth:
-        for name, child in _children(where, value):
+        for name, child in _children(where, value, start):
             if (inner := _why_not(child)) is not None:
                 return _innermost(name, child, inner, depth - 1)
     return where, value, reason
 
 
-def _children(where: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _children(where: str, value: Any, start: int) -> Iterator[tuple[str, Any]]:
     """Give what a value is made of, and how to reach it from the whole."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield f"a key of {where}", key
             yield f"{where}[{key!r}]", item
     elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
+        for index, item in enumerate(value, start):
             yield f"{where}[{index}]", item
     elif isinstance(value, set | frozenset):
         for item in value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from parallel_python.client import submission
@@ -182,7 +183,10 @@ class LoadBalancedView(View):
         label: str | None,
     ) -> Any:
         packed = submission.pack_function(function)
-        works = (submission.pack_chunk(packed, chunk) for chunk in chunks)
+        starts = accumulate(lengths, initial=0)
+        works = (
+            submission.pack_chunk(packed, chunk, start) for chunk, start in zip(chunks, starts, strict=False)
+        )
         parts = self._submit_packed(works, f"map({name_of(function)})", label or self.label)
         result = AsyncMapResult(
             self.client, parts, Map(), name_of(function), ordered, lengths, return_exceptions
