@@ -105,3 +105,31 @@ print(sorted(name for name in os.environ if name.startswith(prefixes)))
     may_be_set = ("UCX_", "MPIR_CVAR_", "PARALLEL_PYTHON_")
     users_own = sorted(name for name in os.environ if name.startswith(may_be_set))
     assert nb.ok(code).stdout == lines(str(users_own))
+
+
+FORK = """
+import os, sys
+child = os.fork()
+if not child:
+    {}
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("ends", "code", "said"),
+    [
+        ("1/0", 1, "ZeroDivisionError"),
+        ("sys.exit(3)", 3, ""),
+        ("sys.exit()", 0, ""),
+        ("sys.exit('no luck')", 1, "no luck"),
+    ],
+)
+def test_what_a_fork_ends_with_is_said_and_known(nb: Notebook, ends: str, code: int, said: str) -> None:
+    cell = nb.ok("%%px -t 1" + FORK.format(ends))
+    assert cell.stdout == f"[stdout:1] {code}\n" and said in cell.stderr
+    call = FORK.replace("\n", "\n    ").replace("print(", "return (").format(ends)
+    cell = nb.ok(f"import ipyparallel as ipp\ndef fork():{call}\n")
+    cell = nb.ok("ar = ipp.Client()[1].apply(fork)\nprint(ar.get(), ar.stderr)")
+    assert cell.stdout.startswith(f"{code} ") and said in cell.stdout
+    assert nb.ok("%px print('well')").stdout == lines("well")

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from parallel_python.engine import completion, operations, tracebacks
+from parallel_python.engine import completion, forks, operations, tracebacks
 from parallel_python.engine.comms import Message
 from parallel_python.engine.raised import Raised
 from parallel_python.engine.shell import EngineShell
@@ -102,6 +102,10 @@ class Runner:
             raise KeyboardInterrupt
         try:
             return operations.run(self.shell, call, buffers)
+        except BaseException as error:
+            if self.engine.is_fork():
+                forks.end(error, self.shell.describe_apply(error))
+            raise
         finally:
             self.shell.interrupts.keep()
 

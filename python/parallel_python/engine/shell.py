@@ -13,7 +13,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from traitlets import Type
 
-from parallel_python.engine import processes, profile, tracebacks, world
+from parallel_python.engine import forks, processes, profile, tracebacks, world
 from parallel_python.engine.asking import Asking
 from parallel_python.engine.comms import EngineComms, Message
 from parallel_python.engine.coroutines import LoopRunner
@@ -190,7 +190,10 @@ class EngineShell(InteractiveShell):
         if error is None:
             self._show_former()
             return None, count
-        return self.raised or self.describe(error), count
+        shown = self.raised or self.describe(error)
+        if self.engine.is_fork():
+            forks.end(error, shown)
+        return shown, count
 
     def run_cell(
         self, raw_cell: str, store_history: bool = False, silent: bool = False, *more: Any, **options: Any

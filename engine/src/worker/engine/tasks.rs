@@ -9,6 +9,7 @@ use fabric::message::lifeline::{FromWorker, Question};
 use fabric::message::report::Event;
 use fabric::message::task::{TaskId, Work};
 use fabric::message::{Buffer, Json};
+use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
@@ -65,8 +66,9 @@ impl Engine {
         interrupted::forget(py);
         if self.is_fork() {
             // A child that a cell forked has come to the cell's end; it is no engine.
+            let code = result.map_or_else(|error| exit_code(py, &error), |_| 0);
             ffi::flush_c_output();
-            ffi::exit_now(i32::from(result.is_err()));
+            ffi::exit_now(code);
         }
         Ok(match result {
             Ok(value) => (Some(value), None),
@@ -122,6 +124,12 @@ impl Engine {
             Err(why) => (false, why),
         })
     }
+}
+
+/// The exit code of a process that ends with this: what `sys.exit` was given, or failure.
+fn exit_code(py: Python<'_>, error: &PyErr) -> i32 {
+    let code = error.value(py).getattr("code").ok().filter(|_| error.is_instance_of::<PySystemExit>(py));
+    code.map_or(1, |code| if code.is_none() { 0 } else { code.extract().unwrap_or(1) })
 }
 
 impl Engine {
