@@ -68,12 +68,14 @@ def together(jobs: Sequence[Callable[[], T]], size: int) -> list[T]:
     return [found[number] for number in range(len(jobs))]
 
 
-def concatenate(arrays: Sequence[numpy.ndarray[Any, Any]]) -> numpy.ndarray[Any, Any]:
-    """Join arrays along their first axis, as `numpy.concatenate` does."""
+def concatenate(arrays: Sequence[Any]) -> numpy.ndarray[Any, Any]:
+    """Join arrays, and what is like one, along their first axis, as `numpy.concatenate` does."""
     import numpy
 
-    first, size = arrays[0], sum(array.nbytes for array in arrays)
-    if size < 2 * WORTH or not all(_is_like(first, array) for array in arrays):
+    first = arrays[0]
+    alike = all(_is_like(first, array) for array in arrays)
+    size = sum(array.nbytes for array in arrays) if alike else 0
+    if size < 2 * WORTH:
         return numpy.concatenate(arrays)
     joined = numpy.empty((sum(map(len, arrays)), *first.shape[1:]), first.dtype)
     rows = max(1, WORTH // max(1, first.nbytes // max(1, len(first))))
@@ -87,7 +89,7 @@ def concatenate(arrays: Sequence[numpy.ndarray[Any, Any]]) -> numpy.ndarray[Any,
     return joined
 
 
-def _is_like(first: numpy.ndarray[Any, Any], array: Any) -> bool:
+def _is_like(first: Any, array: Any) -> bool:
     """Tell whether two arrays are of numbers that can be copied side by side as they are."""
     import numpy
 

@@ -83,6 +83,7 @@ TABLE = np.arange(BIG // 8, dtype=np.float32).reshape(-1, 4)
         [LONG.astype("M8[s]"), LONG.astype("M8[ms]")],
         [TABLE.view(np.recarray), TABLE.view(np.recarray)],
         [LONG.astype(object)[:5], LONG],
+        [LONG, [1, 2, 3]],
     ],
     ids=lambda arrays: f"{arrays[0].dtype}{arrays[0].shape}",
 )

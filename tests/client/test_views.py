@@ -588,7 +588,7 @@ def test_a_value_that_cannot_be_sent_is_named(nb: Notebook) -> None:
         several = [*range(7), [lock], 8]
         place = r"w cannot be sent: w\\[7\\]\\[0\\] is of type `_thread.lock`"
         for dist in 'br':
-            raises(pickle.PicklingError, place, dview.scatter, 'w', several, dist=dist)
+            raises(pickle.PicklingError, place, dview.scatter, 'w', iter(several), dist=dist)
         place = r"argument 2 cannot be sent: argument 2\\[7\\]\\[0\\] is of type `_thread.lock`"
         for view in dview, lview, rc.broadcast_view():
             raises(pickle.PicklingError, place, view.map, max, range(9), several)

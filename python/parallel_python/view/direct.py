@@ -222,11 +222,12 @@ class DirectView(View):
         """
         _check_name(key)
         chosen = self.client._targets(self.targets if targets is None else targets)
-        parts = mapper_for(dist).partition(divisible(seq), len(chosen))
+        whole = divisible(seq)
+        parts = mapper_for(dist).partition(whole, len(chosen))
         calls: list[Call] = [
             (operations.push, ({key: _flat(part) if flatten else part},), {}) for part in parts
         ]
-        sent = self._apply_parts(chosen, calls, (operations.push, ({key: seq},), {}), self.label)
+        sent = self._apply_parts(chosen, calls, (operations.push, ({key: whole},), {}), self.label)
         result = AsyncResult(self.client, sent, "scatter", chosen, owner=True)
         if self.block if block is None else block:
             self._wait(result).get()
