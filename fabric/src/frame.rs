@@ -143,6 +143,14 @@ impl Frames {
         Ok(Some(value))
     }
 
+    /// Whether a frame is there as a whole, so that [`Frames::next`] has something to say.
+    #[must_use]
+    pub fn has_one(&self) -> bool {
+        let rest = &self.bytes[self.taken..];
+        rest.split_first_chunk::<LENGTH>()
+            .is_some_and(|(prefix, body)| body.len() >= u32::from_le_bytes(*prefix) as usize)
+    }
+
     /// Blocks until the next value has been read from `stream`; `None` at its end.
     ///
     /// # Errors
@@ -176,9 +184,10 @@ mod tests {
             let (mut frames, mut got) = (Frames::default(), Vec::new());
             for piece in stream.chunks(cut) {
                 frames.extend(piece);
-                while let Some(text) = frames.next::<String>().unwrap() {
-                    got.push(text);
+                while frames.has_one() {
+                    got.push(frames.next::<String>().unwrap().unwrap());
                 }
+                assert_eq!(frames.next::<String>().unwrap(), None);
             }
             assert_eq!(got, sent, "pieces of {cut}");
         }

@@ -35,6 +35,9 @@ pub(super) fn connect(path: &Path) -> anyhow::Result<(Post, Arc<Inbox>)> {
     threads::spawn("client", move || {
         while let Ok(Some(told)) = frames.read::<Told>(&mut reading) {
             for_thread.push(told);
+            if !frames.has_one() {
+                for_thread.announce();
+            }
         }
         for_thread.end();
     })?;

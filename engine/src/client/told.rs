@@ -23,6 +23,8 @@ pub(crate) struct Inbox {
 #[derive(Default)]
 struct State {
     told: VecDeque<Told>,
+    /// The bell was rung for it.
+    rung: bool,
     /// Nothing more will come.
     ended: bool,
 }
@@ -33,10 +35,16 @@ impl Inbox {
         Ok(Arc::new(Inbox { state: Mutex::default(), bell }))
     }
 
+    /// Leaves something to be taken when it is announced, if not before.
     pub(crate) fn push(&self, told: Told) {
+        self.state().told.push_back(told);
+    }
+
+    /// Wakes Python for what was left. To be called when what came together is there: a thread that is woken for the first
+    /// of it runs at once, and is woken again for the next.
+    pub(crate) fn announce(&self) {
         let mut state = self.state();
-        state.told.push_back(told);
-        if state.told.len() == 1 {
+        if !state.told.is_empty() && !std::mem::replace(&mut state.rung, true) {
             self.ring();
         }
     }
@@ -53,7 +61,7 @@ impl Inbox {
         if state.told.is_empty() {
             return state.ended.then_some(None);
         }
-        if !state.ended {
+        if std::mem::take(&mut state.rung) && !state.ended {
             let _ = rustix::io::read(&self.bell, &mut [0_u8; 8]);
         }
         Some(Some(std::mem::take(&mut state.told)))

@@ -44,7 +44,12 @@ pub(super) fn run(link: &'static File, routes: &Routes, setup: &Sender<Setup>) {
                 // Nobody takes a second one, and there is none.
                 let _ = setup.send(Setup { session, connection_file, magics });
             }
-            Ok(Some(message)) => routes.route(message),
+            Ok(Some(message)) => {
+                routes.route(message);
+                if !frames.has_one() {
+                    routes.client.announce();
+                }
+            }
             // A link that cannot be read is as good as its end: nobody else could tell us to end.
             Ok(None) | Err(_) => return,
         }
