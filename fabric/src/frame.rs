@@ -131,9 +131,7 @@ impl Frames {
     /// [`FrameError::TooLong`] and [`FrameError::Malformed`]; the stream is unusable afterwards.
     #[expect(clippy::should_implement_trait, reason = "it is fallible, and of any type")]
     pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
-        let rest = &self.bytes[self.taken..];
-        let Some((prefix, body)) = rest.split_first_chunk::<LENGTH>() else { return Ok(None) };
-        let length = u32::from_le_bytes(*prefix) as usize;
+        let Some((length, body)) = self.first() else { return Ok(None) };
         if length > MAX_FRAME {
             return Err(FrameError::TooLong { length });
         }
@@ -146,9 +144,13 @@ impl Frames {
     /// Whether a frame is there as a whole, so that [`Frames::next`] has something to say.
     #[must_use]
     pub fn has_one(&self) -> bool {
-        let rest = &self.bytes[self.taken..];
-        rest.split_first_chunk::<LENGTH>()
-            .is_some_and(|(prefix, body)| body.len() >= u32::from_le_bytes(*prefix) as usize)
+        self.first().is_some_and(|(length, body)| body.len() >= length)
+    }
+
+    /// How long the next frame's body is, and what there is of it and behind it.
+    fn first(&self) -> Option<(usize, &[u8])> {
+        let (prefix, body) = self.bytes[self.taken..].split_first_chunk::<LENGTH>()?;
+        Some((u32::from_le_bytes(*prefix) as usize, body))
     }
 
     /// Blocks until the next value has been read from `stream`; `None` at its end.

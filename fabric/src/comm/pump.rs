@@ -303,15 +303,12 @@ impl Pump {
                 Err(error) => dropped(from, &error.to_string()),
             }
         }
-        self.pass_on(&frames, &done)?;
-        let link = self.shared.link();
-        let rests = !urgent && !done.is_empty() && done.iter().all(|(_, rank)| link.is_busy(*rank));
-        self.rests_until = rests.then(|| Instant::now() + REST);
-        Ok(())
+        self.pass_on(&frames, &done, urgent)
     }
 
-    /// Reports go to the kernel first, then the ranks learn which tasks are settled.
-    fn pass_on(&mut self, frames: &[u8], done: &[(TaskId, Rank)]) -> Result<(), Ended> {
+    /// Reports go to the kernel first, then the ranks learn which tasks are settled. Some may be more `urgent` than the
+    /// ends of tasks.
+    fn pass_on(&mut self, frames: &[u8], done: &[(TaskId, Rank)], urgent: bool) -> Result<(), Ended> {
         if let (Some(gateway), false) = (&self.shared.gateway, frames.is_empty()) {
             gateway.write(frames)?;
         }
@@ -319,6 +316,8 @@ impl Pump {
         for (task, rank) in done {
             link.done(*task, *rank);
         }
+        let rests = !urgent && !done.is_empty() && done.iter().all(|(_, rank)| link.is_busy(*rank));
+        self.rests_until = rests.then(|| Instant::now() + REST);
         for (rank, taken) in (0..).zip(&mut self.taken) {
             if *taken >= TAKEN_AFTER {
                 link.tell_taken(rank, mem::take(taken)).map_err(broken)?;
