@@ -148,7 +148,7 @@ impl Record {
             && let Some(place) = self.log.iter().position(is_shown)
             && let Told::Report { event, .. } = self.log.remove(place)
         {
-            let size = event.payload().map_or(0, Payload::size);
+            let size = kept(&event);
             self.shown -= size;
             self.bytes -= size;
             files.extend(files_of_event(&event));
@@ -183,9 +183,10 @@ impl Record {
         let (mut files, mut dropped, mut output, mut shown) = (Vec::new(), 0, 0, 0);
         self.log.retain(|told| match told {
             Told::Report { rank, event, .. } if meant.has(*rank) => {
-                dropped += kept(event);
+                let size = kept(event);
+                dropped += size;
                 output += output_of(event);
-                shown += if matches!(event, Event::Data { .. }) { kept(event) } else { 0 };
+                shown += if matches!(event, Event::Data { .. }) { size } else { 0 };
                 files.extend(files_of_event(event));
                 false
             }
