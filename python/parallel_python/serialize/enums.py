@@ -106,30 +106,23 @@ def make_enum(
     about: identity.About,
 ) -> type:
     """Make an enumeration and its members, or return the one that is here."""
-    return identity.once(about, name, names, lambda: _made(meta, name, bases, names, members, makers))
 
+    def make() -> type:
+        namespace = creation.maker_of(meta).__prepare__(name, bases)
+        namespace["__new__"], namespace["__init__"] = _put_together, _leave
+        for key, value in names.items():
+            namespace[key] = value
+        for key, parts in members.items():
+            namespace[key] = _Coming(parts)
+        keywords = {"boundary": makers["_boundary_"]} if "_boundary_" in makers else {}
+        made = creation.new_class(meta, name, bases, namespace, **keywords)
+        type.__delattr__(made, "__init__")
+        type.__delattr__(made, "__new_member__")
+        for key, value in makers.items():
+            type.__setattr__(made, key, value)
+        return made
 
-def _made(
-    meta: Any,
-    name: str,
-    bases: tuple[type, ...],
-    names: dict[str, Any],
-    members: dict[str, Parts],
-    makers: dict[str, Any],
-) -> type:
-    namespace = creation.maker_of(meta).__prepare__(name, bases)
-    namespace["__new__"], namespace["__init__"] = _put_together, _leave
-    for key, value in names.items():
-        namespace[key] = value
-    for key, parts in members.items():
-        namespace[key] = _Coming(parts)
-    keywords = {"boundary": makers["_boundary_"]} if "_boundary_" in makers else {}
-    made = creation.new_class(meta, name, bases, namespace, **keywords)
-    type.__delattr__(made, "__init__")
-    type.__delattr__(made, "__new_member__")
-    for key, value in makers.items():
-        type.__setattr__(made, key, value)
-    return made
+    return identity.once(about, name, names, make)
 
 
 def _put_together(cls: Any, coming: Any) -> Any:
