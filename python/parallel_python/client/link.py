@@ -107,13 +107,12 @@ class Conversation:
         getattr(self.link, question)(number, *details)
         return answer
 
-    def recall(self, names: list[str], adopt: Callable[[Future[Any]], None]) -> Future[Any]:
+    def recall(self, names: list[str], adopt: Callable[[Any], None]) -> Future[Any]:
         """Have everything told about tasks, from the beginning; `adopt` is called with the answer before
         that.
         """
         self.check()
-        number, answer = next(self._numbers), Answer(self.refuse_to_wait)
-        answer.add_done_callback(adopt)
+        number, answer = next(self._numbers), Answer(self.refuse_to_wait, adopt)
         self._answers[number] = answer
         self.link.recall(number, names)
         return answer

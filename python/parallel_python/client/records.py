@@ -5,9 +5,7 @@ The kernel keeps the records; a client that has gone, or has forgotten a result,
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from parallel_python.client import entries
@@ -95,23 +93,16 @@ class Records:
         self._check_open()
         parts: list[Part] = []
         ended: list[Part] = []
-        adopted = threading.Event()
 
-        def adopt(answer: Future[Any]) -> None:
+        def adopt(records: list[Record] | None) -> None:
             # In the link's thread: what is told of them comes right behind the answer.
-            try:
-                if answer.cancelled() or answer.exception() is not None:
-                    return
-                for record in answer.result() or ():
-                    task = _task_of(record, self._conversation.engines.uuid_of)
-                    parts.extend(task)
-                    ended.extend(part for part in task if _has_ended(record, part))
-                    self._conversation.adopt(task)
-            finally:
-                adopted.set()
+            for record in records or ():
+                task = _task_of(record, self._conversation.engines.uuid_of)
+                parts.extend(task)
+                ended.extend(part for part in task if _has_ended(record, part))
+                self._conversation.adopt(task)
 
         self._conversation.recall(names, adopt).result()
-        adopted.wait()  # A future wakes those who wait for it before it calls back.
         for part in ended:
             part.wait()
         return parts

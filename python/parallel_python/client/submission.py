@@ -49,17 +49,19 @@ def apply(
     return _submission(task, targets, function, pack_call(function, args, kwargs))
 
 
-def apply_each(tasks: Sequence[Task], targets: Sequence[int], calls: Sequence[Call]) -> list[Submission]:
-    """Return calls as they are submitted, each to an engine of its own.
+def apply_each(
+    tasks: Sequence[Task], targets: Sequence[int], calls: Sequence[Call], undivided: Call
+) -> list[Submission]:
+    """Return calls as they are submitted, each to an engine of its own: those in which another was divided.
 
     The large buffers of several are written at a time.
 
     Raises
     ------
     pickle.PicklingError
-        When something in one of them cannot be sent; the text names it.
+        When something in one of them cannot be sent; the text names it by its place in the undivided call.
     """
-    pickled = [_pickled(*call) for call in calls]
+    pickled = [_pickled(call, undivided) for call in calls]
     shared = bulk.share_each([buffers for _, buffers in pickled])
     return [
         _submission(task, [target], call[0], (data, *blobs_and_file))
@@ -82,16 +84,18 @@ def pack_call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     pickle.PicklingError
         When something in it cannot be sent; the text names it.
     """
-    data, buffers = _pickled(function, args, kwargs)
+    call = (function, args, kwargs)
+    data, buffers = _pickled(call, call)
     return data, *bulk.share(buffers)
 
 
-def _pickled(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[bytes, list[memoryview]]:
-    call = (function, tuple(args), dict(kwargs))
+def _pickled(call: Call, whole: Call) -> tuple[bytes, list[memoryview]]:
+    """Pickle a call; an error speaks of the whole that it is a part of."""
+    function, args, kwargs = call
     try:
-        data, buffers, _ = dumps(call)
+        data, buffers, _ = dumps((function, tuple(args), dict(kwargs)))
     except Exception as error:
-        raise refusal(error, call) from None
+        raise _refusal(error, whole) from None
     return data, buffers
 
 
@@ -143,8 +147,7 @@ def pack_chunk(packed: PackedFunction, chunk: Sequence[Sequence[Any]], start: in
     return call, [*packed.blobs, *blobs], shared
 
 
-def refusal(error: Exception, call: tuple[Any, Sequence[Any], Mapping[str, Any]]) -> pickle.PicklingError:
-    """Return an error that names what in a call cannot be sent."""
+def _refusal(error: Exception, call: Call) -> pickle.PicklingError:
     from parallel_python.serialize.diagnosis import refuse
 
     function, args, kwargs = call

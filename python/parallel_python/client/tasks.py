@@ -104,11 +104,15 @@ class Tasks:
         return [by_rank[target].pop(0) for target in targets]
 
     def _apply_each(
-        self, targets: Sequence[int], calls: Sequence[submission.Call], label: str | None = None
+        self,
+        targets: Sequence[int],
+        calls: Sequence[submission.Call],
+        undivided: submission.Call,
+        label: str | None = None,
     ) -> list[Part]:
-        """Make another call on each engine."""
+        """Make on each engine one of the calls in which another was divided, of which errors speak."""
         tasks = [self._new_task("apply", [target], label) for target in targets]
-        works = zip(tasks, submission.apply_each(tasks, targets, calls), strict=True)
+        works = zip(tasks, submission.apply_each(tasks, targets, calls, undivided), strict=True)
         return self._submit(works)
 
     def _execute(self, targets: list[int], code: str, silent: bool, label: str | None = None) -> list[Part]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from keyword import iskeyword
 from typing import Any
 
-from parallel_python.client import submission
 from parallel_python.client.asyncresult import AsyncResult
 from parallel_python.client.mapresult import AsyncMapResult
 from parallel_python.client.submission import Call
@@ -227,7 +225,8 @@ class DirectView(View):
         calls: list[Call] = [
             (operations.push, ({key: _flat(part) if flatten else part},), {}) for part in parts
         ]
-        sent = self._apply_parts(chosen, calls, (operations.push, ({key: whole},), {}), self.label)
+        undivided: Call = (operations.push, ({key: whole},), {})
+        sent = self._note(self.client._apply_each(chosen, calls, undivided, self.label))
         result = AsyncResult(self.client, sent, "scatter", chosen, owner=True)
         if self.block if block is None else block:
             self._wait(result).get()
@@ -320,7 +319,7 @@ class DirectView(View):
         divided = [mapper.partition(_first(sequence, n), len(targets)) for sequence in whole]
         calls: list[Call] = [(operation, (function, *parts), {}) for parts in zip(*divided, strict=True)]
         undivided: Call = (operation, (function, *whole), {})
-        parts = self._apply_parts(targets, calls, undivided, label or self.label)
+        parts = self._note(self.client._apply_each(targets, calls, undivided, label or self.label))
         result = AsyncMapResult(
             self.client,
             parts,
@@ -330,15 +329,6 @@ class DirectView(View):
             return_exceptions=return_exceptions,
         )
         return self._finish(result, block)
-
-    def _apply_parts(
-        self, targets: Sequence[int], calls: Sequence[Call], undivided: Call, label: str | None
-    ) -> list[Any]:
-        """Make the calls in which another was divided, and which an error speaks of."""
-        try:
-            return self._note(self.client._apply_each(targets, calls, label))
-        except pickle.PicklingError as error:
-            raise submission.refusal(error, undivided) from None
 
     # Imports, magics, serializers.
 
