@@ -16,13 +16,13 @@ def call(function, *args, **kwargs):
     return ("apply", pickled, [buffer.raw() for buffer in out])
 def wait(*names):
     while not all(of(name, "over", "refused") for name in names):
-        told.extend(core.next())
+        told.extend(core.next([]))
 def ask(what, *arguments):
     number = ask.last = getattr(ask, "last", 0) + 1
     getattr(core, what)(number, *arguments)
     while True:
         found = None
-        for one in core.next():
+        for one in core.next([]):
             told.append(one)
             if one[0] in ("answer", "failed") and one[1] == number:
                 found = one
@@ -30,7 +30,7 @@ def ask(what, *arguments):
             return json.loads(found[2]) if found[0] == "answer" else found[2:]
 def wait_for(kind, name):
     while not of(name, kind):
-        told.extend(core.next())
+        told.extend(core.next([]))
 def of(name, *kinds):
     return [one for one in told if one[0] in kinds and one[1] == name]
 def values(name):

@@ -30,7 +30,7 @@ core = module.ClientLink.connect(socket)
 told = []
 def wait(test):
     while not (found := [one for one in told if test(one)]):
-        news = core.next()
+        news = core.next([])
         if news is None:
             raise SystemExit("the link has ended")
         told.extend(news)

@@ -63,11 +63,11 @@ def test_an_engine_that_dies_idle_is_told_of_at_once() -> None:
             "    return [one[3] for one in [one for one in told if one[0] == 'engines'][-1][3]]\n"
             "core.open()\n"
             "while not told:\n"
-            "    told.extend(core.next())\n"
+            "    told.extend(core.next([]))\n"
             "print(alive())\n"
             "os.kill(told[-1][3][1][2], signal.SIGKILL)\n"
             "while all(alive()):\n"
-            "    told.extend(core.next())\n"
+            "    told.extend(core.next([]))\n"
             "print(alive(), told[-1][1])"
         )
     assert cell.stdout == "[True, True]\n[True, False] up\n"

@@ -18,12 +18,14 @@ use pyo3::exceptions::{PyConnectionError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::local::wait::{MainThread, wait_for};
+use crate::local::wait::MainThread;
 
+mod bell;
 mod socket;
 mod submissions;
 mod told;
 
+use bell::Bell;
 use submissions::Submitted;
 pub(crate) use told::Inbox;
 
@@ -130,10 +132,18 @@ impl ClientLink {
         self.ask(py, Ask::Forget { names, what })
     }
 
-    /// Waits until something is told: everything that is there, as tuples; None when the link has ended.
-    fn next<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
-        let inbox = &self.inbox;
-        let told = wait_for(py, inbox, self.main.wakeup(), || inbox.take())?;
+    /// Makes something to sleep on.
+    fn bell(&self) -> PyResult<Bell> {
+        Ok(Bell::new(Arc::clone(&self.main))?)
+    }
+
+    /// Rings bells, and waits until something is told: everything that is there, as tuples; None when the link has
+    /// ended.
+    fn next<'py>(&self, py: Python<'py>, bells: Vec<Py<Bell>>) -> PyResult<Option<Bound<'py, PyList>>> {
+        let told = py.detach(|| {
+            bells.iter().for_each(|bell| bell.get().ring_now());
+            self.inbox.wait()
+        });
         told.map(|told| {
             PyList::new(py, told.iter().map(|one| told::tuple(py, one)).collect::<PyResult<Vec<_>>>()?)
         })
@@ -142,5 +152,6 @@ impl ClientLink {
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<ClientLink>()
+    module.add_class::<ClientLink>()?;
+    module.add_class::<Bell>()
 }

@@ -19,6 +19,12 @@ from typing import Any
 from parallel_python.engine import operations
 
 
+class Bell(threading.Event):
+    """A `Bell` of the Rust side."""
+
+    ring = threading.Event.set
+
+
 class Twin:
     """A `ClientLink` with engines behind it."""
 
@@ -42,7 +48,12 @@ class Twin:
     def tell(self, *told: Any) -> None:
         self.told.put(told)
 
-    def next(self) -> list[Any] | None:
+    def bell(self) -> Bell:
+        return Bell()
+
+    def next(self, bells: list[Bell]) -> list[Any] | None:
+        for bell in bells:
+            bell.ring()
         first = self.told.get()
         return None if first is None else [first]
 

@@ -1,8 +1,7 @@
 //! What the core tells, from the thread that reads it to the Python that takes it.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use fabric::message::client::{EngineInfo, Told};
 use fabric::message::payload::Payload;
@@ -10,31 +9,24 @@ use fabric::message::report::{Event, Outcome};
 use fabric::message::{Buffer, Rank};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
-use rustix::event::{EventfdFlags, eventfd};
 
 use crate::payload;
 
-/// Where it waits for Python, with a bell.
+/// Where it waits for Python's thread.
+#[derive(Default)]
 pub(crate) struct Inbox {
     state: Mutex<State>,
-    bell: OwnedFd,
+    announced: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     told: VecDeque<Told>,
-    /// The bell was rung for it.
-    rung: bool,
     /// Nothing more will come.
     ended: bool,
 }
 
 impl Inbox {
-    pub(crate) fn new() -> std::io::Result<Arc<Inbox>> {
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Arc::new(Inbox { state: Mutex::default(), bell }))
-    }
-
     /// Leaves something to be taken when it is announced, if not before.
     pub(crate) fn push(&self, told: Told) {
         self.state().told.push_back(told);
@@ -43,43 +35,25 @@ impl Inbox {
     /// Wakes Python for what was left. To be called when what came together is there: a thread that is woken for the first
     /// of it runs at once, and is woken again for the next.
     pub(crate) fn announce(&self) {
-        let mut state = self.state();
-        if !state.told.is_empty() && !std::mem::replace(&mut state.rung, true) {
-            self.ring();
-        }
+        self.announced.notify_one();
     }
 
     /// The link has ended.
     pub(crate) fn end(&self) {
         self.state().ended = true;
-        self.ring();
+        self.announce();
     }
 
-    /// Everything that is there: `None` while there is nothing, `Some(None)` when nothing will come any more.
-    pub(super) fn take(&self) -> Option<Option<VecDeque<Told>>> {
-        let mut state = self.state();
-        if state.told.is_empty() {
-            return state.ended.then_some(None);
-        }
-        if std::mem::take(&mut state.rung) && !state.ended {
-            let _ = rustix::io::read(&self.bell, &mut [0_u8; 8]);
-        }
-        Some(Some(std::mem::take(&mut state.told)))
-    }
-
-    fn ring(&self) {
-        // A counter that is full has rung already.
-        let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+    /// Waits until something is there: all of it, or `None` when nothing will come any more.
+    pub(super) fn wait(&self) -> Option<VecDeque<Told>> {
+        let nothing = |state: &mut State| state.told.is_empty() && !state.ended;
+        let mut state =
+            self.announced.wait_while(self.state(), nothing).unwrap_or_else(PoisonError::into_inner);
+        (!state.told.is_empty()).then(|| std::mem::take(&mut state.told))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl AsFd for Inbox {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.bell.as_fd()
     }
 }
 

@@ -20,7 +20,7 @@ use super::reader::{self, Routes, Setup};
 use super::wait::MainThread;
 use crate::capture::Capture;
 use crate::client::ClientLink;
-use crate::{client, ffi, threads};
+use crate::{ffi, threads};
 
 mod magics;
 mod messages;
@@ -60,7 +60,7 @@ impl Link {
             subshells: Mutex::default(),
             calls: Calls::default(),
             interrupt: Arc::new(Interrupt::new()),
-            client: client::Inbox::new()?,
+            client: Arc::default(),
         });
         // reader → `Link::setup`, the first message
         let (sender, setup) = channel();

@@ -2,9 +2,10 @@
 
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::time::Instant;
 
 use pyo3::prelude::*;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::ffi;
@@ -48,15 +49,36 @@ pub(crate) fn wait_for<T>(
     mut found: impl FnMut() -> Option<T>,
 ) -> PyResult<T> {
     loop {
+        if let Some(value) = wait_until(py, bell, wakeup, None, &mut found)? {
+            return Ok(value);
+        }
+    }
+}
+
+/// As [`wait_for`], but no longer than `until`: then it gives nothing.
+pub(crate) fn wait_until<T>(
+    py: Python<'_>,
+    bell: &Arc<impl AsFd + Send + Sync>,
+    wakeup: Option<BorrowedFd<'_>>,
+    until: Option<Instant>,
+    mut found: impl FnMut() -> Option<T>,
+) -> PyResult<Option<T>> {
+    loop {
         py.check_signals()?;
         if let Some(value) = found() {
-            return Ok(value);
+            return Ok(Some(value));
+        }
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(None);
         }
         py.detach(|| {
             let mut fds = vec![PollFd::new(bell, PollFlags::IN)];
             fds.extend(wakeup.as_ref().map(|wakeup| PollFd::new(wakeup, PollFlags::IN)));
+            // Longer than the clock can tell is for ever.
+            let left = left.and_then(|left| Timespec::try_from(left).ok());
             // An interrupted wait is what we look for; no other error happens to descriptors of our own.
-            let _ = poll(&mut fds, None);
+            let _ = poll(&mut fds, left.as_ref());
             // A signal that came before the wait has left a byte here, so none is missed.
             if let Some(wakeup) = &wakeup {
                 let _ = rustix::io::read(wakeup, &mut [0_u8; 64]);

@@ -12,6 +12,18 @@ Told = tuple[Any, ...]
 Submission = tuple[str, str, Any, tuple[Any, ...]]
 
 
+class Bell(Protocol):
+    """What `_parallel_python.Bell` does: what a thread sleeps on until something is complete."""
+
+    def ring(self) -> None:
+        """Wake those who wait, now and later."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has rung, so many seconds at most; whether it has. Signal handlers run meanwhile."""
+        ...
+
+
 class ClientLink(Protocol):
     """What `_parallel_python.ClientLink` does; see the Rust side for what each call means."""
 
@@ -51,6 +63,10 @@ class ClientLink(Protocol):
         """Let go of results."""
         ...
 
-    def next(self) -> list[Told] | None:
-        """Wait for what is told."""
+    def bell(self) -> Bell:
+        """Make something to sleep on."""
+        ...
+
+    def next(self, bells: list[Bell]) -> list[Told] | None:
+        """Ring, and wait for what is told, both without the GIL."""
         ...

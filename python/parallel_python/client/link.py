@@ -27,7 +27,7 @@ from typing import Any
 
 from parallel_python.client.answer import Answer
 from parallel_python.client.batches import Work, batches
-from parallel_python.client.clientlink import ClientLink
+from parallel_python.client.clientlink import Bell, ClientLink, Told
 from parallel_python.client.engines import Engines
 from parallel_python.client.errors import EngineError, KernelError, RemoteError, TaskAborted
 from parallel_python.client.part import Hold, Part, split_id
@@ -36,6 +36,9 @@ from parallel_python.client.task import Task
 
 #: So many tasks are submitted at once where there are fewer engines.
 FEW = 16
+
+#: What runs nobody's code, except callbacks, which say so themselves.
+_BRIEF = frozenset({"value", "done", "over"})
 
 #: The number of a question whose answer nobody waits for.
 NOBODYS = 0
@@ -70,6 +73,7 @@ class Conversation:
         self._answers: dict[int, Future[Any]] = {}
         self._numbers = itertools.count(1)
         self.sent = Sent()
+        self._bells: list[Bell] = []
         self._thread = threading.Thread(target=self._serve, name="parallel-python-client", daemon=True)
         self._thread.start()
 
@@ -165,6 +169,23 @@ class Conversation:
                 " Wait in another thread, which the callback starts"
             )
 
+    def ring(self, bell: Bell) -> None:
+        """Wake who waits for what is complete: in the thread, when it has done what it was told at once.
+
+        A thread that is woken while this one holds the GIL goes back to sleep until it gets it.
+        """
+        if threading.get_ident() == self._thread.ident:
+            self._bells.append(bell)
+        else:
+            bell.ring()
+
+    def ring_now(self) -> None:
+        """Wake those who wait, before something that may take its time."""
+        if self._bells and threading.get_ident() == self._thread.ident:
+            bells, self._bells = self._bells, []
+            for bell in bells:
+                bell.ring()
+
     # What follows runs in the thread.
 
     def _serve(self) -> None:
@@ -183,14 +204,21 @@ class Conversation:
             "answer": self._answer,
             "failed": self._failed,
         }
-        while (told := self.link.next()) is not None:
+        while (told := self._next()) is not None:
             for kind, *details in told:
+                if kind not in _BRIEF:
+                    self.ring_now()
                 try:
                     handlers[kind](*details)
                 except Exception:
                     # One task that goes wrong must not keep the others from completing.
                     traceback.print_exc(file=sys.__stderr__)
         self._end()
+        self.ring_now()
+
+    def _next(self) -> list[Told] | None:
+        bells, self._bells = self._bells, []
+        return self.link.next(bells)
 
     def _part(self, name: str, rank: int) -> Part | None:
         task = self._tasks.get(name)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import builtins
 import concurrent.futures
-import time
 from collections.abc import Generator
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Future
 from typing import TYPE_CHECKING, Any
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from parallel_python.client.asyncresult import AsyncResult
     from parallel_python.client.client import Client
+    from parallel_python.client.clientlink import Bell
 
 
 def no_limit(timeout: float | None) -> float | None:
@@ -25,6 +24,8 @@ class Waitable(Future[Any]):
 
     _client: Client
     _fname: str
+    #: What threads sleep on that wait for it.
+    _bell: Bell | None = None
 
     def _before_waiting(self) -> None:
         """Raise where waiting would never end: in the thread that completes results."""
@@ -52,17 +53,24 @@ class Waitable(Future[Any]):
             return done, pending
         if self.done():
             return True
-        until = None if limit is None else time.monotonic() + limit
-        try:
-            super().exception(limit)
-        except builtins.TimeoutError:
-            # Of a signal's handler, as those that limit how long something takes, unless the time is over.
-            if until is None or time.monotonic() < until:
-                raise
-            return self.done()
-        except concurrent.futures.CancelledError:
-            pass
-        return True
+        if limit == 0:
+            return False
+        with self._condition:
+            if self.done():
+                return True
+            if self._bell is None:
+                self._bell = self._client._conversation.link.bell()
+        return self._bell.wait(limit)
+
+    def _invoke_callbacks(self) -> None:
+        """Wake those who wait; called when it is done, or was cancelled."""
+        conversation = self._client._conversation
+        if self._bell is not None:
+            conversation.ring(self._bell)
+        if self._done_callbacks:  # type: ignore[attr-defined]
+            # They may take their time, and may wait for those.
+            conversation.ring_now()
+        super()._invoke_callbacks()  # type: ignore[misc]
 
     def wait_for_output(self, timeout: float | None = -1) -> bool:
         """Wait until everything that was printed and shown is here; it comes before the value."""
