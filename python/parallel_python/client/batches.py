@@ -29,28 +29,31 @@ def batches(works: Iterable[Work], first: int) -> Iterator[list[Work]]:
     first : int
         How many tasks the first message has; the next ones have twice as many each, up to `MOST`.
     """
-    works, most = iter(works), first
-    while batch := _take(works, most):
-        yield batch
+    works, most, more = iter(works), first, True
+    while more:
+        batch, more = _take(works, most)
+        if batch:
+            yield batch
         most = min(2 * most, max(first, MOST))
 
 
-def _take(works: Iterator[Work], most: int) -> list[Work]:
-    """Return what goes into one message, made while nothing is collected.
+def _take(works: Iterator[Work], most: int) -> tuple[list[Work], bool]:
+    """Return what goes into one message, made while nothing is collected, and whether more may come.
 
     A task is ten objects, all of which are kept: the garbage collector would come with every seventieth task,
     look through them in vain, and take as long as making them.
     """
     batch: list[Work] = []
-    size, collects = 0, gc.isenabled()
+    size, more, collects = 0, False, gc.isenabled()
     try:
         gc.disable()
         for work in works:
             batch.append(work)
             size += size_of(work[1])
             if len(batch) >= most or size >= MOST_BYTES:
+                more = True
                 break
     finally:
         if collects:
             gc.enable()
-    return batch
+    return batch, more

@@ -30,6 +30,7 @@ class Engines:
         self.reason = ""
         self.told = 0
         self.table: dict[int, Engine] = {}
+        self._able: list[int] = []
         self.changed = threading.Condition()
         self.watchers: list[Callable[[], None]] = []
 
@@ -38,6 +39,9 @@ class Engines:
         with self.changed:
             self.phase, self.reason = phase, reason
             self.table = {engine[0]: Engine(*engine) for engine in engines}
+            # None of those that are being stopped.
+            alive = [rank for rank, engine in self.table.items() if engine.alive and phase != "stopping"]
+            self._able = sorted(alive)
             self.told += 1
             self.changed.notify_all()
         for watcher in list(self.watchers):
@@ -57,10 +61,8 @@ class Engines:
 
     @property
     def ids(self) -> list[int]:
-        """The engines that can work, in order: none of those that are being stopped."""
-        if self.phase == "stopping":
-            return []
-        return sorted(rank for rank, engine in self.table.items() if engine.alive)
+        """The engines that can work, in order."""
+        return list(self._able)
 
     def uuid_of(self, rank: int) -> str | None:
         """Return what tells an engine from every other."""

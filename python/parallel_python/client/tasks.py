@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from parallel_python.client.link import Conversation
 
 
+def _rounds(targets: list[int]) -> list[list[int]]:
+    """Divide engines, some of which may be named several times, so that none is twice in a round."""
+    if len(set(targets)) == len(targets):
+        return [targets]
+    rounds: list[list[int]] = [[]]
+    for target in targets:
+        free = next((ranks for ranks in rounds if target not in ranks), None)
+        if free is None:
+            rounds.append([target])
+        else:
+            free.append(target)
+    return rounds
+
+
 class Tasks:
     """A part of `parallel_python.client.client.Client`."""
 
@@ -85,13 +99,7 @@ class Tasks:
         submitted: Callable[[Task, list[int]], Submission],
     ) -> list[Part]:
         """Submit a task for engines; one that is named again does it again, in a task of its own."""
-        rounds: list[list[int]] = [[]]
-        for target in targets:
-            free = next((ranks for ranks in rounds if target not in ranks), None)
-            if free is None:
-                rounds.append([target])
-            else:
-                free.append(target)
+        rounds = _rounds(targets)
         tasks = [self._new_task(method, ranks, label) for ranks in rounds]
         parts = self._submit(
             [(task, submitted(task, ranks)) for task, ranks in zip(tasks, rounds, strict=True)]
@@ -134,7 +142,10 @@ class Tasks:
     def _parts_of(self, children: Iterable[Part | str]) -> list[Part]:
         """Return parts, also where they are given by id; what nobody here holds is asked of the kernel."""
         children = list(children)
-        known = {child: self._known_part(child) for child in children if isinstance(child, str)}
+        ids = [child for child in children if isinstance(child, str)]
+        if not ids:
+            return children  # type: ignore[return-value]
+        known = {msg_id: self._known_part(msg_id) for msg_id in ids}
         missing = {split_id(msg_id)[0] for msg_id, part in known.items() if part is None}
         if missing:
             recalled = {part.msg_id: part for part in self._recall(sorted(missing))}

@@ -46,15 +46,16 @@ class Waitable(Future[Any]):
                 f"return_when must be ALL_COMPLETED, FIRST_COMPLETED or FIRST_EXCEPTION, not {return_when!r}"
             )
         limit = no_limit(timeout)
-        if limit != 0:
-            self._before_waiting()
         if return_when is not None:
+            if limit != 0:
+                self._before_waiting()
             done, pending = concurrent.futures.wait(self.split(), limit, return_when)
             return done, pending
         if self.done():
             return True
         if limit == 0:
             return False
+        self._client._conversation.refuse_to_wait()
         with self._condition:
             if self.done():
                 return True
