@@ -140,10 +140,14 @@ impl ClientLink {
     /// Rings bells, and waits until something is told: everything that is there, as tuples; None when the link has
     /// ended.
     fn next<'py>(&self, py: Python<'py>, bells: Vec<Py<Bell>>) -> PyResult<Option<Bound<'py, PyList>>> {
-        let told = py.detach(|| {
-            bells.iter().for_each(|bell| bell.get().ring_now());
-            self.inbox.wait()
-        });
+        let told = match self.inbox.take() {
+            // The GIL is kept: who else wants it would take it for milliseconds.
+            Some(told) if bells.is_empty() => told,
+            found => py.detach(|| {
+                bells.iter().for_each(|bell| bell.get().ring_now());
+                found.unwrap_or_else(|| self.inbox.wait())
+            }),
+        };
         told.map(|told| {
             PyList::new(py, told.iter().map(|one| told::tuple(py, one)).collect::<PyResult<Vec<_>>>()?)
         })

@@ -26,6 +26,15 @@ struct State {
     ended: bool,
 }
 
+impl State {
+    fn take(&mut self) -> Option<Option<VecDeque<Told>>> {
+        if self.told.is_empty() {
+            return self.ended.then_some(None);
+        }
+        Some(Some(std::mem::take(&mut self.told)))
+    }
+}
+
 impl Inbox {
     /// Leaves something to be taken when it is announced, if not before.
     pub(crate) fn push(&self, told: Told) {
@@ -44,12 +53,20 @@ impl Inbox {
         self.announce();
     }
 
+    /// Everything that is there: `None` while there is nothing, `Some(None)` when nothing will come any more.
+    pub(super) fn take(&self) -> Option<Option<VecDeque<Told>>> {
+        self.state().take()
+    }
+
     /// Waits until something is there: all of it, or `None` when nothing will come any more.
     pub(super) fn wait(&self) -> Option<VecDeque<Told>> {
-        let nothing = |state: &mut State| state.told.is_empty() && !state.ended;
-        let mut state =
-            self.announced.wait_while(self.state(), nothing).unwrap_or_else(PoisonError::into_inner);
-        (!state.told.is_empty()).then(|| std::mem::take(&mut state.told))
+        let mut state = self.state();
+        loop {
+            if let Some(told) = state.take() {
+                return told;
+            }
+            state = self.announced.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
