@@ -128,23 +128,72 @@ def pack_function(function: Callable[..., Any]) -> PackedFunction:
 
 def pack_chunk(packed: PackedFunction, chunk: Sequence[Sequence[Any]], start: int) -> Packed:
     """Pickle the arguments of one task of a map, the first of which is number `start` in the whole."""
-    if not packed.buffers and all(map(are_plain, chunk)):
-        # Ranges and tuples as lists, which are pickled faster.
-        lists = [[*sequence] for sequence in chunk]
-        return pickle.dumps((packed[:3], lists), 5), NO_BLOBS, None
     try:
-        data, buffers, _ = dumps(chunk)
+        data, buffers = _pickled_chunk(packed, chunk)
     except Exception as error:
         from parallel_python.serialize.diagnosis import refuse
 
         arguments = {f"argument {number}": values for number, values in enumerate(chunk, start=1)}
         raise refuse(error, arguments, start) from None
+    return _with_common(packed, data, *bulk.share(buffers))
+
+
+def map_each(
+    tasks: Sequence[Task],
+    targets: Sequence[int],
+    function: Callable[..., Any],
+    chunks: Sequence[Sequence[Any]],
+    whole: Sequence[Any],
+) -> list[Submission]:
+    """Return the tasks of a map as they are submitted, each to an engine of its own.
+
+    The large buffers of several are written at a time.
+
+    Raises
+    ------
+    pickle.PicklingError
+        When something in it cannot be sent; the text names it by its place in the whole sequences.
+    """
+    packed = pack_function(function)
+    try:
+        pickled = [_pickled_chunk(packed, chunk) for chunk in chunks]
+    except Exception as error:
+        raise _refusal(error, (operations.map_part, (function, *whole), {})) from None
+    shared = bulk.share_each([buffers for _, buffers in pickled])
+    return [
+        _submission(task, [target], operations.map_part, _with_common(packed, data, *blobs_and_file))
+        for task, target, (data, _), blobs_and_file in zip(tasks, targets, pickled, shared, strict=True)
+    ]
+
+
+#: A sequence of so many items or fewer is looked at one by one.
+_FEW_ITEMS = 1000
+
+
+def _pickled_chunk(packed: PackedFunction, chunk: Sequence[Sequence[Any]]) -> tuple[bytes, list[memoryview]]:
+    """Pickle a map's function, which is pickled already, with the arguments of one task."""
+    if not packed.buffers and all(map(_is_plain, chunk)):
+        # Ranges and tuples as lists, which are pickled faster.
+        lists = [[*sequence] for sequence in chunk]
+        return pickle.dumps((packed[:3], lists), 5), []
+    data, buffers, _ = dumps(chunk)
     items = (data, [pickle.PickleBuffer(buffer) for buffer in buffers])
     # All buffers stay outside, the function's before the others.
-    call = pickle.dumps((packed[:3], items), 5, buffer_callback=lambda buffer: False)
-    blobs, file = bulk.share(buffers)
+    return pickle.dumps((packed[:3], items), 5, buffer_callback=lambda buffer: False), buffers
+
+
+def _is_plain(sequence: Any) -> bool:
+    return type(sequence) in (list, tuple, range) and len(sequence) <= _FEW_ITEMS and are_plain(sequence)
+
+
+def _with_common(
+    packed: PackedFunction, data: bytes, blobs: list[Any], file: bulk.SharedFile | None
+) -> Packed:
+    """Put the function's buffers before those of one task."""
+    if not blobs and not packed.blobs:
+        return data, NO_BLOBS, None
     shared = None if file is None and packed.file is None else bulk.SharedFiles(file, packed.file)
-    return call, [*packed.blobs, *blobs], shared
+    return data, [*packed.blobs, *blobs], shared
 
 
 def _refusal(error: Exception, call: Call) -> pickle.PicklingError:

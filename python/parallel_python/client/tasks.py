@@ -120,8 +120,21 @@ class Tasks:
     ) -> list[Part]:
         """Make on each engine one of the calls in which another was divided, of which errors speak."""
         tasks = [self._new_task("apply", [target], label) for target in targets]
-        works = zip(tasks, submission.apply_each(tasks, targets, calls, undivided), strict=True)
-        return self._submit(works)
+        return self._submit(zip(tasks, submission.apply_each(tasks, targets, calls, undivided), strict=True))
+
+    def _map_each(
+        self,
+        targets: Sequence[int],
+        function: Callable[..., Any],
+        chunks: Sequence[Sequence[Any]],
+        whole: Sequence[Any],
+        label: str | None = None,
+    ) -> list[Part]:
+        """Call a function on each engine with the items of one of the chunks of whole sequences."""
+        tasks = [self._new_task("apply", [target], label) for target in targets]
+        return self._submit(
+            zip(tasks, submission.map_each(tasks, targets, function, chunks, whole), strict=True)
+        )
 
     def _execute(self, targets: list[int], code: str, silent: bool, label: str | None = None) -> list[Part]:
         """Run code on each of several engines."""

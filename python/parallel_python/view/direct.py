@@ -317,9 +317,15 @@ class DirectView(View):
         mapper = mapper_for(dist)
         targets = self.client._targets(self.targets)[:n]
         divided = [mapper.partition(_first(sequence, n), len(targets)) for sequence in whole]
-        calls: list[Call] = [(operation, (function, *parts), {}) for parts in zip(*divided, strict=True)]
-        undivided: Call = (operation, (function, *whole), {})
-        parts = self._note(self.client._apply_each(targets, calls, undivided, label or self.label))
+        chunks = list(zip(*divided, strict=True))
+        label = label or self.label
+        if operation is operations.map_part:
+            parts = self.client._map_each(targets, function, chunks, whole, label)
+        else:
+            calls: list[Call] = [(operation, (function, *chunk), {}) for chunk in chunks]
+            undivided: Call = (operation, (function, *whole), {})
+            parts = self.client._apply_each(targets, calls, undivided, label)
+        self._note(parts)
         result = AsyncMapResult(
             self.client,
             parts,
