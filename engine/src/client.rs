@@ -70,10 +70,16 @@ impl ClientLink {
         self.ask(py, Ask::Open)
     }
 
-    /// Has work done: tuples of name, label, placement and work.
-    fn submit(&self, py: Python<'_>, submissions: Vec<Submitted<'_>>) -> PyResult<()> {
+    /// Has work done: tuples of name, label, placement and work. Who makes more of it `yields`: the kernel that was woken
+    /// often waits for this very processor, and engines for the kernel.
+    #[pyo3(signature = (submissions, yields=false))]
+    fn submit(&self, py: Python<'_>, submissions: Vec<Submitted<'_>>, yields: bool) -> PyResult<()> {
         let submissions = submissions.into_iter().map(submissions::submission).collect::<PyResult<_>>()?;
-        self.ask(py, Ask::Submit { submissions })
+        self.ask(py, Ask::Submit { submissions })?;
+        if yields {
+            py.detach(rustix::thread::sched_yield);
+        }
+        Ok(())
     }
 
     /// Asks for everything about these tasks, from the beginning.

@@ -74,7 +74,7 @@ class Twin:
         engines = [(rank, "here", pid, True) for rank, pid in enumerate(self.pids)]
         self.tell("engines", "up", "", engines)
 
-    def submit(self, submissions: list[Any]) -> None:
+    def submit(self, submissions: list[Any], yields: bool = False) -> None:
         for name, _, placement, work in submissions:
             ranks = placement if isinstance(placement, list) else [self._least(placement[1])]
             self.left[name] = len(ranks)

@@ -31,8 +31,8 @@ class ClientLink(Protocol):
         """Ask to be told of the engines; start them if they are off."""
         ...
 
-    def submit(self, submissions: list[Submission]) -> None:
-        """Have work done."""
+    def submit(self, submissions: list[Submission], yields: bool = False) -> None:
+        """Have work done; where this yields, who passes it on goes first."""
         ...
 
     def recall(self, ask: int, names: list[str]) -> None:

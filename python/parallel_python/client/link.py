@@ -86,13 +86,15 @@ class Conversation:
         known: list[Task] = []
         try:
             # An engine each, at once: a call on all of them is one message.
-            for batch in batches(works, max(len(self.engines.ids), FEW)):
+            first = max(len(self.engines.ids), FEW)
+            for number, batch in enumerate(batches(works, first)):
                 # First: an interrupt may come when it is on its way, and what nobody knows is not aborted.
                 for task, _ in batch:
                     known.append(task)
                     self._tasks[task.name] = self._known[task.name] = task
                 alone = [submission for task, submission in batch if task.file is None]
-                self.link.submit([submission for _, submission in batch])
+                yields = number == 0 and len(batch) == first
+                self.link.submit([submission for _, submission in batch], yields)
                 self.sent.remember(alone)
         except BaseException:
             for task in known:
