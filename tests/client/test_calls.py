@@ -21,6 +21,16 @@ def first_above(value: Any) -> int:
     return next(one for one in [1, 2, 3] if one > getattr(value, "value", value))
 
 
+class Counted:
+    """A function that counts how often it is pickled."""
+
+    pickled = 0
+
+    def __reduce__(self) -> Any:
+        Counted.pickled += 1
+        return (getattr, (abs, "__call__"))
+
+
 @pytest.mark.parametrize("text", ["abc", "map", "map pickled"])
 @pytest.mark.parametrize("args", [(), (1, 2, 3)])
 def test_a_text_is_no_function(rc: Client, text: str, args: tuple[int, ...]) -> None:
@@ -44,6 +54,12 @@ def test_the_end_of_an_iterator_of_the_functions_own_is_an_error(rc: Client, kin
         lview.map_sync(first_above, numbers, chunksize=3)
     with pytest.raises(ipp.RemoteError, match="StopIteration"):
         rc[:].parallel(block=True)(first_above).map(numbers)
+
+
+def test_the_function_of_a_map_is_pickled_once(rc: Client) -> None:
+    for number, view in enumerate((rc[:], rc.load_balanced_view()), start=1):
+        assert view.map_sync(Counted(), range(-9, 0)) == [9, 8, 7, 6, 5, 4, 3, 2, 1]
+        assert Counted.pickled == number
 
 
 def test_a_map_ends_with_its_shortest_sequence(rc: Client) -> None:

@@ -29,8 +29,8 @@ def test_3_43_a_function_that_waits_leaves_the_views_flags_alone(rc: Client, twi
     twin.hold(0, 1, 2, 3)
     submit, submitted = twin.submit, threading.Event()
 
-    def note(submissions: list[Any]) -> None:
-        submit(submissions)
+    def note(submissions: list[Any], yields: bool = False) -> None:
+        submit(submissions, yields)
         submitted.set()
 
     twin.submit = note  # type: ignore[method-assign]

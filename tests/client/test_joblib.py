@@ -59,8 +59,8 @@ def test_3_41_so_many_engines_work_as_n_jobs_says(
     view.register_joblib_backend("twin")
     submit, ready = twin.submit, 2 * engines
 
-    def count(submissions: list[object]) -> None:
-        submit(submissions)
+    def count(submissions: list[object], yields: bool = False) -> None:
+        submit(submissions, yields)
         if len(view.history) + 1 >= ready:
             twin.release()
 

@@ -30,6 +30,8 @@ class Twin:
 
     def __init__(self, engines: int = 4) -> None:
         self.told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        #: The bells that somebody has made to wait for.
+        self.bells: queue.SimpleQueue[Bell] = queue.SimpleQueue()
         self.namespaces = [{"__name__": "__main__", "mpi_rank": rank} for rank in range(engines)]
         self.queues: list[queue.SimpleQueue[Any]] = [queue.SimpleQueue() for _ in range(engines)]
         self.pids = [10_000 + rank for rank in range(engines)]
@@ -46,16 +48,21 @@ class Twin:
             threading.Thread(target=self._engine, args=(rank,), daemon=True).start()
 
     def tell(self, *told: Any) -> None:
-        self.told.put(told)
+        self.told.put([told])
+
+    def tell_at_once(self, *several: Any) -> None:
+        self.told.put(list(several))
 
     def bell(self) -> Bell:
-        return Bell()
+        bell = Bell()
+        self.bells.put(bell)
+        return bell
 
     def next(self, bells: list[Bell]) -> list[Any] | None:
         for bell in bells:
             bell.ring()
-        first = self.told.get()
-        return None if first is None else [first]
+        told: list[Any] | None = self.told.get()
+        return told
 
     def end(self) -> None:
         self.told.put(None)

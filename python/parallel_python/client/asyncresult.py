@@ -70,8 +70,10 @@ class AsyncResult(Timing, Several, Waitable):
         self._split: tuple[AsyncResult, ...] | None = None
         if not self._parts:
             self._complete()
+        # One for all: thousands of them cost the garbage collector something.
+        watcher = self._part_done
         for part in self._parts:
-            part.watch(self._part_done)
+            part.watch(watcher)
 
     # Completion, in the link's thread.
 

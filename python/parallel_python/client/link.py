@@ -226,8 +226,9 @@ class Conversation:
         task = self._tasks.get(name)
         if task is None:
             return None
-        # The kernel has opened what we share.
-        _let_go(task)
+        if task.file is not None:
+            # The kernel has opened what we share.
+            _let_go(task)
         part = task.part(rank)
         if part is not None and part.rank != rank:
             if part.rank is not None:

@@ -28,6 +28,9 @@ Listener = Callable[["Part", str, Any], None]
 
 _changing = threading.Lock()
 
+#: No buffers: one object for all, which the garbage collector need not look at one by one.
+NOTHING: tuple[memoryview, ...] = ()
+
 
 def split_id(msg_id: str) -> tuple[str, int | None]:
     """Take a part's id apart: its task's name, and its engine unless the kernel has chosen it."""
@@ -84,7 +87,7 @@ class Part:
         self.waiting: threading.Event | None = None
         self._metadata: Metadata | None = None
         self._printed: Printed | None = None
-        self._payload: tuple[bytes, list[memoryview]] | None = None
+        self._payload: tuple[bytes, Sequence[memoryview]] | None = None
         self._value: Any = None
 
     @property
@@ -197,16 +200,12 @@ class Part:
 
     # From here on: for the link's thread alone.
 
-    def _note(self, note: Callable[[Metadata], None]) -> None:
-        """Bring metadata up to date, if anybody has asked for them."""
-        with _changing:
-            if self._metadata is not None:
-                note(self._metadata)
-
     def on_rank(self, rank: int) -> None:
         """Note which engine runs it."""
-        self.rank = rank
-        self._note(self._note_engine)
+        with _changing:
+            self.rank = rank
+            if self._metadata is not None:
+                self._note_engine(self._metadata)
 
     def restart(self) -> None:
         """Forget what an attempt has shown that failed and is repeated elsewhere."""
@@ -249,7 +248,7 @@ class Part:
     def on_value(self, data: bytes, blobs: Sequence[bytes | bulk.Shared]) -> None:
         """Take in what a call returned."""
         try:
-            self._payload = (data, bulk.receive(blobs))
+            self._payload = (data, bulk.receive(blobs) if blobs else NOTHING)
         except OSError as error:
             self.error = RemoteError(
                 "EngineError", f"the result is no longer there ({error})", "", self.engine_info
@@ -270,8 +269,10 @@ class Part:
 
     def on_times(self, count: int, started: float, completed: float) -> None:
         """Note when it ran, by its engine's clock."""
-        self.times = (started, completed)
-        self._note(self._note_times)
+        with _changing:
+            self.times = (started, completed)
+            if self._metadata is not None:
+                self._note_times(self._metadata)
         if self.task.method == "execute":
             from parallel_python.client.reply import ExecuteReply
 
@@ -280,9 +281,10 @@ class Part:
     def finish(self, error: Exception | None) -> None:
         """End it, and tell everybody who waits for it."""
         self.error = self.error or error
-        self.received = time.time()
-        self._note(self._note_end)
         with _changing:
+            self.received = time.time()
+            if self._metadata is not None:
+                self._note_end(self._metadata)
             if self._printed is not None:
                 self._whole_metadata()
                 self._printed = None
