@@ -350,3 +350,19 @@ def test_2_29_purging(nb: Notebook) -> None:
         assert rc.history == [] and rc.hub_history() == []
         """,
     )
+
+
+def test_2_19_what_former_engines_have_done_is_not_their_successors(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        rc[:].apply_sync(int); rc[1].apply_sync(int)
+        before = rc.queue_status(1)['completed']
+        get_ipython().run_line_magic('engines', 'restart')
+        rc.wait_for_engines(4)
+        assert before >= 2 and [rc.queue_status(n)['completed'] for n in range(4)] == [0] * 4
+        rc[1].apply_sync(int)
+        assert [rc.queue_status(n)['completed'] for n in range(4)] == [0, 1, 0, 0]
+        """,
+        timeout=120,
+    )

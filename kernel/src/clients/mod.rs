@@ -223,6 +223,7 @@ impl Clients {
         }
         match &notice {
             Notice::Phase => {
+                self.store.engines_are(core.cluster.set());
                 self.changes += 1;
                 let engines = describe::engines(core.cluster, self.changes);
                 for client in self.open.clone() {

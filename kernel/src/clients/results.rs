@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::ClientId;
 use super::files::files_of_event;
 use super::named::{Meant, meant};
+use crate::cluster::SetId;
 pub(super) use record::{New, Record};
 
 /// How many ended tasks are remembered with all that is known of them.
@@ -47,9 +48,16 @@ pub(super) struct Store {
     bytes: u64,
     endings: HashMap<String, Ending>,
     endings_order: VecDeque<String>,
+    /// Of which set the engines are that something happens on.
+    set: SetId,
 }
 
 impl Store {
+    /// Engines are of this set from now on.
+    pub(super) fn engines_are(&mut self, set: SetId) {
+        self.set = set;
+    }
+
     /// Whether this name has been used.
     pub(super) fn knows(&self, name: &str) -> bool {
         self.records.contains_key(name) || self.endings.contains_key(name)
@@ -99,8 +107,8 @@ impl Store {
     pub(super) fn note(&mut self, name: &str, told: &Told) -> Vec<u32> {
         let Some(record) = self.records.get_mut(name) else { return files_of(told) };
         match told {
-            Told::Report { rank, event, .. } => record.happened(*rank, event),
-            Told::Lost { rank, .. } => record.parts.entry(*rank).or_default().ending = Some("lost"),
+            Told::Report { rank, event, .. } => record.happened(*rank, self.set, event),
+            Told::Lost { rank, .. } => record.part(*rank, self.set).ending = Some("lost"),
             _ => {}
         }
         let before = record.bytes;
@@ -201,9 +209,10 @@ impl Store {
         found.into_iter().map(|(name, record)| record.json(name, &runs)).collect()
     }
 
-    /// The remembered tasks that an engine has ended, in the order in which they ended everywhere.
+    /// The remembered tasks that an engine of the current set has ended, in the order in which they ended everywhere.
     pub(super) fn ended_on(&self, rank: Rank) -> Vec<&str> {
-        let ran = |name: &&String| self.records.get(*name).is_some_and(|one| one.parts.contains_key(&rank));
+        let part = |name: &String| self.records.get(name)?.parts.get(&rank);
+        let ran = |name: &&String| part(name).is_some_and(|part| part.set == self.set);
         self.ended.iter().filter(ran).map(String::as_str).collect()
     }
 

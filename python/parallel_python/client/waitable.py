@@ -25,7 +25,7 @@ class Waitable(Future[Any]):
     _client: Client
     _fname: str
     #: What threads sleep on that wait for it.
-    _bell: Bell | None = None
+    _bells: tuple[Bell, ...] = ()
 
     def _before_waiting(self) -> None:
         """Raise where waiting would never end: in the thread that completes results."""
@@ -56,18 +56,26 @@ class Waitable(Future[Any]):
         if limit == 0:
             return False
         self._client._conversation.refuse_to_wait()
+        bell, rung = self._client._conversation.link.bell(), False
         with self._condition:
             if self.done():
                 return True
-            if self._bell is None:
-                self._bell = self._client._conversation.link.bell()
-        return self._bell.wait(limit)
+            self._bells += (bell,)
+        try:
+            rung = bell.wait(limit)
+        finally:
+            if not rung:
+                # It is a descriptor: who polls a thousand results must not leave a thousand behind.
+                with self._condition:
+                    self._bells = tuple(one for one in self._bells if one is not bell)
+        return rung
 
     def _invoke_callbacks(self) -> None:
         """Wake those who wait; called when it is done, or was cancelled."""
         conversation = self._client._conversation
-        if self._bell is not None:
-            conversation.ring(self._bell)
+        bells, self._bells = self._bells, ()
+        for bell in bells:
+            conversation.ring(bell)
         if self._done_callbacks:  # type: ignore[attr-defined]
             # They may take their time, and may wait for those.
             conversation.ring_now()

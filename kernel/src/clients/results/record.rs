@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::clients::ClientId;
 use crate::clients::files::files_of_event;
 use crate::clients::named::Meant;
+use crate::cluster::SetId;
 
 /// How many bytes of one task's output are kept: the figures of some hundred engines.
 pub(super) const MOST_OUTPUT: u64 = 32 << 20;
@@ -65,6 +66,8 @@ pub(super) struct Part {
     /// How it ended there.
     pub(super) ending: Option<&'static str>,
     times: Option<(f64, f64)>,
+    /// Of which set the engine was.
+    pub(super) set: SetId,
 }
 
 /// What a task is when it begins.
@@ -105,8 +108,15 @@ impl Record {
         }
     }
 
-    pub(super) fn happened(&mut self, rank: Rank, event: &Event) {
+    /// The part on an engine of a set.
+    pub(super) fn part(&mut self, rank: Rank, set: SetId) -> &mut Part {
         let part = self.parts.entry(rank).or_default();
+        part.set = set;
+        part
+    }
+
+    pub(super) fn happened(&mut self, rank: Rank, set: SetId, event: &Event) {
+        let part = self.part(rank, set);
         if let Event::Done { outcome, started, completed, .. } = event {
             part.ending = Some(match outcome {
                 Outcome::Ok => "ok",
