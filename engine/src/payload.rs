@@ -1,7 +1,7 @@
 //! Pickles and their buffers between Rust and Python.
 //!
 //! **Invariant**: a buffer comes to Python as a `bytearray`, which arrays can be written through, or as
-//! `(holder, descriptor, offset, length)` of a memory file; what is lost comes as the sentence that says why.
+//! `(holder, descriptor, inode, offset, length)` of a memory file; what is lost comes as the sentence that says why.
 
 use fabric::message::Buffer;
 use fabric::message::payload::{Blob, Payload, Shared};
@@ -17,8 +17,8 @@ pub(crate) fn from_python(pickle: &Bound<'_, PyBytes>, buffers: Vec<Bound<'_, Py
 
 fn blob(buffer: &Bound<'_, PyAny>) -> PyResult<Blob> {
     if let Ok(place) = buffer.cast::<PyTuple>() {
-        let (holder, descriptor, offset, length) = place.extract()?;
-        return Ok(Blob::Shared(Shared { holder, descriptor, offset, length }));
+        let (holder, descriptor, inode, offset, length) = place.extract()?;
+        return Ok(Blob::Shared(Shared { holder, descriptor, inode, offset, length }));
     }
     let bytes = match buffer.cast::<PyBytes>() {
         Ok(bytes) => bytes.as_bytes().to_vec(),
@@ -40,8 +40,8 @@ pub(crate) fn to_python<'py>(
 fn buffer<'py>(py: Python<'py>, blob: &Blob) -> PyResult<Bound<'py, PyAny>> {
     Ok(match blob {
         Blob::Inline(bytes) => PyByteArray::new(py, bytes).into_any(),
-        Blob::Shared(Shared { holder, descriptor, offset, length }) => {
-            (holder, descriptor, offset, length).into_pyobject(py)?.into_any()
+        Blob::Shared(Shared { holder, descriptor, inode, offset, length }) => {
+            (holder, descriptor, inode, offset, length).into_pyobject(py)?.into_any()
         }
         Blob::Lost(why) => PyString::new(py, why).into_any(),
     })

@@ -13,7 +13,7 @@ use std::time::Duration;
 use fabric::comm::{Comm, Outbox};
 use fabric::doorbell::Doorbell;
 use fabric::frame::{self, Frames};
-use fabric::message::payload::{Blob, Payload, Shared};
+use fabric::message::payload::{Blob, Payload, Shared, inode_of};
 use fabric::message::report::{Event, Outcome, Report};
 use fabric::message::task::{FromGateway, Task, TaskId, ToGateway, Work};
 use fabric::twin::Twin;
@@ -59,8 +59,8 @@ fn memory_file(bytes: &[u8]) -> (File, Blob) {
     let file = rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).map(File::from).unwrap();
     file.write_all_at(bytes, 0).unwrap();
     let descriptor = file.as_raw_fd().cast_unsigned();
-    let length = bytes.len() as u64;
-    let blob = Blob::Shared(Shared { holder: std::process::id(), descriptor, offset: 0, length });
+    let (inode, length) = (inode_of(&file).unwrap(), bytes.len() as u64);
+    let blob = Blob::Shared(Shared { holder: std::process::id(), descriptor, inode, offset: 0, length });
     (file, blob)
 }
 
@@ -70,10 +70,9 @@ fn apply(blob: Option<Blob>) -> Work {
 
 /// Where the only buffer is, and what it holds.
 fn read(payload: &Payload) -> (u32, Vec<u8>) {
-    let [Blob::Shared(Shared { holder, descriptor, offset, length })] = payload.buffers[..] else {
-        panic!("{payload:?}")
-    };
-    let file = File::open(format!("/proc/{holder}/fd/{descriptor}")).unwrap();
+    let [Blob::Shared(shared)] = payload.buffers[..] else { panic!("{payload:?}") };
+    let Shared { descriptor, offset, length, .. } = shared;
+    let file = shared.open().unwrap();
     let mut bytes = vec![0; usize::try_from(length).unwrap()];
     file.read_exact_at(&mut bytes, offset).unwrap();
     (descriptor, bytes)

@@ -5,8 +5,9 @@ privately. So there is one copy however many engines take part, each of them can
 and the memory is free when the last process has let go of it. Where ranks do not share memory
 (``PARALLEL_PYTHON_BULK=mpi`` says so of all), Rust carries the files over MPI, and all is the same here.
 
-A buffer outside a pickle is bytes, or *shared*: ``(holder, descriptor, offset, length)``, a part of the file
-that the process `holder` has open as `descriptor`.
+A buffer outside a pickle is bytes, or *shared*: ``(holder, descriptor, inode, offset, length)``, a part of the
+file that the process `holder` has open as `descriptor`. **Invariant**: what is mapped is that file, or it is an
+error: by its inode it is known from one that was given the descriptor's number since.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from functools import partial
 
 from parallel_python.copying import together
 
-#: ``(holder's process id, its descriptor, offset, length)``
-Shared = tuple[int, int, int, int]
+#: ``(holder's process id, its descriptor, the file's inode, offset, length)``
+Shared = tuple[int, int, int, int, int]
 
 #: From this size on, in bytes, it is looked first whether there is as much memory: Linux would end processes
 #: rather than refuse.
@@ -61,10 +62,10 @@ class SharedFile:
         check_room(total)
         self.descriptor = _new_file(total)
         try:
-            offset = 0
+            offset, inode = 0, os.fstat(self.descriptor).st_ino
             for buffer in buffers:
                 _write(self.descriptor, buffer, offset)
-                self.blobs.append((os.getpid(), self.descriptor, offset, buffer.nbytes))
+                self.blobs.append((os.getpid(), self.descriptor, inode, offset, buffer.nbytes))
                 offset += -(-buffer.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
             if os.fstat(self.descriptor).st_size < offset:
                 os.ftruncate(self.descriptor, offset)
@@ -208,7 +209,8 @@ def receive(blobs: Iterable[bytes | Shared]) -> list[memoryview]:
     Raises
     ------
     OSError
-        When the process that holds them is gone; a text in place of a buffer says why it is.
+        When the process that holds them is gone, or has let go of them; a text in place of a buffer says why
+        it is.
     """
     maps: dict[tuple[int, int], memoryview] = {}
     found = []
@@ -218,21 +220,24 @@ def receive(blobs: Iterable[bytes | Shared]) -> list[memoryview]:
         if not isinstance(blob, tuple):
             found.append(memoryview(blob if isinstance(blob, bytearray) else bytearray(blob)))
             continue
-        holder, descriptor, offset, length = blob
+        holder, descriptor, inode, offset, length = blob
         if length == 0:
             found.append(memoryview(bytearray()))
             continue
         key = (holder, descriptor)
         if key not in maps:
-            maps[key] = _map(holder, descriptor)
+            maps[key] = _map(holder, descriptor, inode)
         found.append(maps[key][offset : offset + length])
     return found
 
 
-def _map(holder: int, descriptor: int) -> memoryview:
+def _map(holder: int, descriptor: int, inode: int) -> memoryview:
     own = holder == os.getpid()
     file = descriptor if own else os.open(f"/proc/{holder}/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
     try:
+        if os.fstat(file).st_ino != inode:
+            # It was closed since: who purges results does not wait for everybody who was told of them.
+            raise OSError(f"process {holder} has let go of it, and descriptor {descriptor} is another file")
         return memoryview(mmap.mmap(file, 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE))
     finally:
         if not own:

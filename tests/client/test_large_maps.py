@@ -108,7 +108,7 @@ def test_what_could_not_be_submitted_leaves_nothing(environment: dict[str, str])
         environment,
         """
 view = rc[:]
-def refuse(submissions): raise ValueError('refused')
+def refuse(submissions, yields): raise ValueError('refused')
 link = rc._conversation.link
 class Refusing:
     submit = staticmethod(refuse)

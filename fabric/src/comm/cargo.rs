@@ -16,7 +16,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use serde_bytes::ByteBuf;
 
 use crate::message::Rank;
-use crate::message::payload::{Blob, Payload, Shared};
+use crate::message::payload::{Blob, Payload, Shared, inode_of};
 use crate::message::report::Report;
 use crate::message::task::{Piece, Task};
 
@@ -87,14 +87,14 @@ impl Cargo {
         let mut open: HashMap<(u32, u32), Result<Arc<File>, String>> = HashMap::new();
         for blob in &mut payload.buffers {
             let Blob::Shared(shared) = *blob else { continue };
-            let Shared { holder, descriptor, offset, length } = shared;
+            let Shared { holder, descriptor, offset, length, .. } = shared;
             let file = open.entry((holder, descriptor)).or_insert_with(|| shared.open().map(Arc::new));
             *blob = match file {
                 Ok(file) => {
                     let to = self.length;
                     self.parts.push(Part { file: Arc::clone(file), from: offset, length, to });
                     self.length += length.next_multiple_of(PAGE);
-                    Blob::Shared(Shared { holder: NOBODY, descriptor: 0, offset: to, length })
+                    Blob::Shared(Shared { holder: NOBODY, descriptor: 0, inode: 0, offset: to, length })
                 }
                 Err(why) => Blob::Lost(why.clone()),
             };
@@ -157,12 +157,17 @@ impl Hold {
 
     fn deliver<'a>(self, payloads: impl IntoIterator<Item = &'a mut Payload>) -> Option<File> {
         let (holder, mut end) = (std::process::id(), 0);
-        let place = self.file.as_ref().map(|file| file.as_raw_fd().cast_unsigned());
+        let place = self.file.as_ref().map_err(Clone::clone).and_then(|file| {
+            let inode = inode_of(file).map_err(|error| format!("large data has no memory file: {error}"))?;
+            Ok((file.as_raw_fd().cast_unsigned(), inode))
+        });
         for blob in payloads.into_iter().flat_map(|payload| &mut payload.buffers) {
             let Blob::Shared(Shared { holder: NOBODY, offset, length, .. }) = *blob else { continue };
             end = end.max(offset.saturating_add(length));
-            *blob = match place {
-                Ok(descriptor) => Blob::Shared(Shared { holder, descriptor, offset, length }),
+            *blob = match &place {
+                Ok((descriptor, inode)) => {
+                    Blob::Shared(Shared { holder, descriptor: *descriptor, inode: *inode, offset, length })
+                }
                 Err(why) => Blob::Lost(why.clone()),
             };
         }
@@ -194,7 +199,8 @@ mod tests {
 
     fn shared(file: &File, offset: u64, length: u64) -> Blob {
         let descriptor = file.as_raw_fd().cast_unsigned();
-        Blob::Shared(Shared { holder: std::process::id(), descriptor, offset, length })
+        let inode = inode_of(file).unwrap();
+        Blob::Shared(Shared { holder: std::process::id(), descriptor, inode, offset, length })
     }
 
     #[test]
@@ -209,7 +215,7 @@ mod tests {
             Blob::Inline(vec![1, 2].into()),
             shared(&file, 0, 10),
             shared(&file, 0, 0),
-            Blob::Shared(Shared { holder: u32::MAX, descriptor: 3, offset: 0, length: 1 }),
+            Blob::Shared(Shared { holder: u32::MAX, descriptor: 3, inode: 0, offset: 0, length: 1 }),
         ];
         let event = Event::Value { payload: Payload { buffers, ..Payload::default() } };
         let done = Event::Done { outcome: Outcome::Ok, count: 0, started: 0.0, completed: 0.0 };
@@ -237,7 +243,8 @@ mod tests {
 
     #[test]
     fn what_never_came_is_lost() {
-        let buffers = vec![Blob::Shared(Shared { holder: NOBODY, descriptor: 0, offset: 0, length: 9 })];
+        let buffers =
+            vec![Blob::Shared(Shared { holder: NOBODY, descriptor: 0, inode: 0, offset: 0, length: 9 })];
         let work = Work::Apply { payload: Payload { buffers, ..Payload::default() } };
         let mut task = Task { id: 1, targets: 1, work };
         assert!(Hold::deliver_task(&mut Holds::new(), 0, &mut task).is_none());

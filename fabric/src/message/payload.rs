@@ -3,7 +3,10 @@
 //! **Invariant**: whoever receives a [`Shared`] opens it before the holder may close it; nobody but Python
 //! looks into a pickle.
 
+use std::fmt::Display;
 use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -36,10 +39,20 @@ pub struct Shared {
     pub holder: u32,
     /// The descriptor's number there.
     pub descriptor: u32,
+    /// The file's inode number: when it is closed, another file may be given the descriptor's.
+    pub inode: u64,
     /// Where the buffer begins in the file, in bytes.
     pub offset: u64,
     /// How long it is, in bytes.
     pub length: u64,
+}
+
+/// What tells a memory file from every other.
+///
+/// # Errors
+/// What the system says.
+pub fn inode_of(file: &File) -> io::Result<u64> {
+    Ok(file.metadata()?.ino())
 }
 
 impl Shared {
@@ -48,11 +61,17 @@ impl Shared {
     /// # Errors
     /// A sentence that names the process, when that has closed it, or has gone.
     pub fn open(&self) -> Result<File, String> {
-        let Shared { holder, descriptor, .. } = self;
+        let Shared { holder, descriptor, inode, .. } = self;
         let path = format!("/proc/{holder}/fd/{descriptor}");
-        File::open(&path).map_err(|error| {
-            format!("the data of process {holder} in shared memory (`{path}`) cannot be opened: {error}")
-        })
+        let failed = |why: &dyn Display| {
+            format!("the data of process {holder} in shared memory (`{path}`) cannot be opened: {why}")
+        };
+        let file = File::open(&path).map_err(|error| failed(&error))?;
+        if inode_of(&file).is_ok_and(|found| found == *inode) {
+            Ok(file)
+        } else {
+            Err(failed(&"it was closed, and this is another file"))
+        }
     }
 }
 
@@ -95,5 +114,26 @@ impl Payload {
             Blob::Lost(why) => Some(why.as_str()),
             Blob::Inline(_) | Blob::Shared(_) => None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd as _;
+
+    use rustix::fs::{MemfdFlags, memfd_create};
+
+    use super::*;
+
+    #[test]
+    fn another_file_that_was_given_the_number_is_not_taken_for_it() {
+        let new = || File::from(memfd_create("test", MemfdFlags::CLOEXEC).unwrap());
+        let (file, other) = (new(), new());
+        let descriptor = file.as_raw_fd().cast_unsigned();
+        let inode = inode_of(&file).unwrap();
+        let shared = Shared { holder: std::process::id(), descriptor, inode, offset: 0, length: 0 };
+        assert_eq!(inode_of(&shared.open().unwrap()).unwrap(), inode);
+        let stranger = Shared { descriptor: other.as_raw_fd().cast_unsigned(), ..shared };
+        assert!(stranger.open().unwrap_err().contains("this is another file"));
     }
 }

@@ -77,12 +77,10 @@ impl Files {
         let mut adopted: HashMap<(u32, u32), Result<u32, String>> = HashMap::new();
         for blob in &mut payload.buffers {
             let Blob::Shared(shared) = *blob else { continue };
-            let Shared { holder, descriptor, offset, length } = shared;
+            let Shared { holder, descriptor, .. } = shared;
             let own = adopted.entry((holder, descriptor)).or_insert_with(|| self.open(shared));
             *blob = match own {
-                Ok(own) => {
-                    Blob::Shared(Shared { holder: std::process::id(), descriptor: *own, offset, length })
-                }
+                Ok(own) => Blob::Shared(Shared { holder: std::process::id(), descriptor: *own, ..shared }),
                 Err(why) => Blob::Lost(why.clone()),
             };
         }

@@ -24,7 +24,7 @@ fn done(outcome: Outcome) -> Event {
 }
 
 fn value(descriptor: u32, length: u64) -> Event {
-    let shared = Shared { holder: 1, descriptor, offset: 0, length };
+    let shared = Shared { holder: 1, descriptor, inode: 0, offset: 0, length };
     Event::Value { payload: Payload { buffers: vec![Blob::Shared(shared)], ..Payload::default() } }
 }
 
