@@ -83,7 +83,7 @@ def test_large_buffers_travel_in_shared_memory(nb: Notebook) -> None:
         "memory = os.memfd_create('data')\n"
         "os.write(memory, data)\n"
         "pickled = call(zlib.crc32, pickle.PickleBuffer(data))[1]\n"
-        "place = (os.getpid(), memory, 256, len(data) - 256)\n"
+        "place = (os.getpid(), memory, os.fstat(memory).st_ino, 256, len(data) - 256)\n"
         "core.submit([('t5', 'crc', [0, 1, 2, 3], ('apply', pickled, [place]))])\n"
         "wait('t5')\n"
         "print(set(values('t5').values()) == {zlib.crc32(data[256:])}, len(values('t5')))"
@@ -94,7 +94,7 @@ def test_large_buffers_travel_in_shared_memory(nb: Notebook) -> None:
 def test_shared_memory_that_is_gone_is_an_error(nb: Notebook) -> None:
     nb.ok(HELPERS)
     cell = nb.ok(
-        "core.submit([('t6', 'len', [0], ('apply', b'', [(os.getpid(), 999, 0, 1)]))])\n"
+        "core.submit([('t6', 'len', [0], ('apply', b'', [(os.getpid(), 999, 0, 0, 1)]))])\n"
         "wait('t6')\n"
         "print(of('t6', 'refused')[0][2:])"
     )
