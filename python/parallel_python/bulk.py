@@ -5,9 +5,9 @@ privately. So there is one copy however many engines take part, each of them can
 and the memory is free when the last process has let go of it. Where ranks do not share memory
 (``PARALLEL_PYTHON_BULK=mpi`` says so of all), Rust carries the files over MPI, and all is the same here.
 
-A buffer outside a pickle is bytes, or *shared*: ``(holder, descriptor, inode, offset, length)``, a part of the
-file that the process `holder` has open as `descriptor`. **Invariant**: what is mapped is that file, or it is an
-error: by its inode it is known from one that was given the descriptor's number since.
+A buffer outside a pickle is bytes, or *shared*: ``(holder, descriptor, inode, offset, length)``, a part of
+the file that the process `holder` has open as `descriptor`. **Invariant**: what is mapped is that file, or it
+is an error: by its inode it is known from one that was given the descriptor's number since.
 """
 
 from __future__ import annotations
