@@ -212,7 +212,7 @@ def receive(blobs: Iterable[bytes | Shared]) -> list[memoryview]:
         When the process that holds them is gone, or has let go of them; a text in place of a buffer says why
         it is.
     """
-    maps: dict[tuple[int, int], memoryview] = {}
+    maps: dict[tuple[int, int, int], memoryview] = {}
     found = []
     for blob in blobs:
         if isinstance(blob, str):
@@ -220,13 +220,13 @@ def receive(blobs: Iterable[bytes | Shared]) -> list[memoryview]:
         if not isinstance(blob, tuple):
             found.append(memoryview(blob if isinstance(blob, bytearray) else bytearray(blob)))
             continue
-        holder, descriptor, inode, offset, length = blob
+        offset, length = blob[3:]
         if length == 0:
             found.append(memoryview(bytearray()))
             continue
-        key = (holder, descriptor)
+        key = blob[:3]
         if key not in maps:
-            maps[key] = _map(holder, descriptor, inode)
+            maps[key] = _map(*key)
         found.append(maps[key][offset : offset + length])
     return found
 

@@ -18,32 +18,27 @@ use crate::local::wait::{MainThread, wait_until};
 /// Rung once.
 #[pyclass(frozen, module = "_parallel_python")]
 pub(crate) struct Bell {
-    sound: Arc<Sound>,
-    main: Arc<MainThread>,
-}
-
-struct Sound {
     rung: AtomicBool,
     /// Readable from then on.
     event: OwnedFd,
+    main: Arc<MainThread>,
 }
 
 impl Bell {
     pub(super) fn new(main: Arc<MainThread>) -> std::io::Result<Bell> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let sound = Arc::new(Sound { rung: AtomicBool::new(false), event });
-        Ok(Bell { sound, main })
+        Ok(Bell { rung: AtomicBool::new(false), event, main })
     }
 
     /// Wakes those who wait; to be called without the GIL.
     pub(super) fn ring_now(&self) {
-        if !self.sound.rung.swap(true, Ordering::AcqRel) {
-            let _ = rustix::io::write(&self.sound.event, &1_u64.to_ne_bytes());
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
         }
     }
 }
 
-impl AsFd for Sound {
+impl AsFd for Bell {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.event.as_fd()
     }
@@ -63,7 +58,7 @@ impl Bell {
         let until = timeout
             .and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok())
             .and_then(|timeout| Instant::now().checked_add(timeout));
-        let rung = || self.sound.rung.load(Ordering::Acquire).then_some(());
-        Ok(wait_until(py, &self.sound, self.main.wakeup(), until, rung)?.is_some())
+        let rung = || self.rung.load(Ordering::Acquire).then_some(());
+        Ok(wait_until(py, self, self.main.wakeup(), until, rung)?.is_some())
     }
 }

@@ -44,7 +44,7 @@ impl MainThread {
 /// come. Python's signal handlers run in between, and what they raise ends the wait.
 pub(crate) fn wait_for<T>(
     py: Python<'_>,
-    bell: &Arc<impl AsFd + Send + Sync>,
+    bell: &(impl AsFd + Sync),
     wakeup: Option<BorrowedFd<'_>>,
     mut found: impl FnMut() -> Option<T>,
 ) -> PyResult<T> {
@@ -58,7 +58,7 @@ pub(crate) fn wait_for<T>(
 /// As [`wait_for`], but no longer than `until`: then it gives nothing.
 pub(crate) fn wait_until<T>(
     py: Python<'_>,
-    bell: &Arc<impl AsFd + Send + Sync>,
+    bell: &(impl AsFd + Sync),
     wakeup: Option<BorrowedFd<'_>>,
     until: Option<Instant>,
     mut found: impl FnMut() -> Option<T>,

@@ -226,9 +226,8 @@ class Conversation:
         task = self._tasks.get(name)
         if task is None:
             return None
-        if task.file is not None:
-            # The kernel has opened what we share.
-            _let_go(task)
+        # The kernel has opened what we share.
+        _let_go(task)
         part = task.part(rank)
         if part is not None and part.rank != rank:
             if part.rank is not None:

@@ -28,9 +28,6 @@ Listener = Callable[["Part", str, Any], None]
 
 _changing = threading.Lock()
 
-#: No buffers: one object for all, which the garbage collector need not look at one by one.
-NOTHING: tuple[memoryview, ...] = ()
-
 
 def split_id(msg_id: str) -> tuple[str, int | None]:
     """Take a part's id apart: its task's name, and its engine unless the kernel has chosen it."""
@@ -248,7 +245,7 @@ class Part:
     def on_value(self, data: bytes, blobs: Sequence[bytes | bulk.Shared]) -> None:
         """Take in what a call returned."""
         try:
-            self._payload = (data, bulk.receive(blobs) if blobs else NOTHING)
+            self._payload = (data, bulk.receive(blobs) if blobs else ())
         except OSError as error:
             self.error = RemoteError(
                 "EngineError", f"the result is no longer there ({error})", "", self.engine_info
