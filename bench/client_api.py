@@ -61,10 +61,13 @@ median('scatter 100 MB', lambda: view.scatter('part', large, block=True), 1, 1)
 median('gather 100 MB', lambda: view.gather('part', block=True), 1, 1)
 """
 
+#: One engine has a long task meanwhile, which must not keep short ones waiting.
 BALANCED = """
+long = balanced.apply_async(time.sleep, 1.5)
 start = time.perf_counter()
 balanced.map_sync(nothing, range(2000))
-found['load-balanced tasks/s'] = 2000 / (time.perf_counter() - start)
+found['load-balanced beside a long task, tasks/s'] = 2000 / (time.perf_counter() - start)
+long.get()
 """
 
 #: The second kind of map is one task for each engine.
