@@ -47,18 +47,23 @@ class OutOfMemory(MemoryError):
 
 
 class SharedFile:
-    """A file in memory that this process has written; `close` lets go of it.
+    """A file in memory that this process has written; it is closed when nobody holds this any more.
 
     Parameters
     ----------
     buffers : list of memoryview
         What to put into it, each at the beginning of a page.
+
+    Attributes
+    ----------
+    size : int
+        How many bytes the buffers have.
     """
 
     def __init__(self, buffers: Sequence[memoryview]) -> None:
         self.blobs: list[Shared] = []
         self.descriptor = -1
-        total = sum(buffer.nbytes for buffer in buffers)
+        self.size = total = sum(buffer.nbytes for buffer in buffers)
         check_room(total)
         self.descriptor = _new_file(total)
         try:
@@ -92,16 +97,16 @@ class SharedFiles:
     ----------
     own, common : SharedFile or None
         The files. The common one is closed when the last task has let go of it.
+
+    Attributes
+    ----------
+    size : int
+        How many bytes the buffers of both have.
     """
 
     def __init__(self, own: SharedFile | None, common: SharedFile | None) -> None:
-        self._own, self._common = own, common
-
-    def close(self) -> None:
-        """Let go of both."""
-        if self._own is not None:
-            self._own.close()
-        self._own = self._common = None
+        self._files = [file for file in (own, common) if file is not None]
+        self.size = sum(file.size for file in self._files)
 
 
 class TooManyFiles(OSError):

@@ -97,8 +97,8 @@ def test_a_map_is_sent_in_messages_of_moderate_size(environment: dict[str, str])
         environment,
         """
 # Each is too small to be shared; together they are more than one message may be.
-item = b'x' * 200_000
-assert sum(lview.map_sync(len, [item] * 3000)) == 3000 * 200_000
+item = b'x' * 60_000
+assert sum(lview.map_sync(len, [item] * 10_000)) == 10_000 * 60_000
 """,
     )
 
@@ -171,3 +171,30 @@ ones, base = [np.ones(100_000)] * 2, [ipp.Reference('base')] * 2
 assert lview.map_sync(lambda a, b: a.sum() + b, ones, base) == [100_010] * 2
 """,
     )
+
+
+def test_a_core_with_hardly_any_files_left_reads_what_is_shared(environment: dict[str, str]) -> None:
+    """Nothing is lost: results travel in messages, up to a size at which an error says what to do."""
+    [entry] = json.loads(engines(environment, "list", "--json"))
+    allowed = resource.prlimit(entry["pid"], resource.RLIMIT_NOFILE)
+    resource.prlimit(entry["pid"], resource.RLIMIT_NOFILE, (200, allowed[1]))
+    try:
+        script(
+            environment,
+            """
+kept = [lview.apply_async(np.full, 10_000, n) for n in range(400)]
+assert [float(one.get().sum()) for one in kept] == [10_000.0 * n for n in range(400)]
+assert [float(lview.apply_sync(lambda a: a.sum(), np.full(10_000, n))) for n in range(3)] == [0, 1e4, 2e4]
+try:
+    lview.apply_sync(np.zeros, 10_000_000)
+except ipp.RemoteError as error:
+    assert '80.0 MB' in str(error) and 'ulimit -n' in str(error), error
+else:
+    raise AssertionError('80 MB went into a message')
+del kept
+gc.collect()
+""",
+        )
+    finally:
+        resource.prlimit(entry["pid"], resource.RLIMIT_NOFILE, allowed)
+    script(environment, "assert lview.apply_sync(np.zeros, 10_000_000).shape == (10_000_000,)")

@@ -190,6 +190,32 @@ def test_5_16_to_18_starting_listing_and_stopping(headless: dict[str, str]) -> N
         assert done.returncode == 1 and said in done.stderr
 
 
+def test_2_24_results_that_are_shared_and_not_large_are_kept(headless: dict[str, str]) -> None:
+    """They can be had again by their ids, also when everybody has let go of them, and by another process."""
+    pytest.importorskip("numpy")
+    ids = script(
+        headless,
+        """
+import ipyparallel as ipp, numpy
+rc = ipp.Client(profile='mpi')
+result = rc[:].apply_async(numpy.full, 20_000, 7.0)
+ids = result.msg_ids
+assert [float(one.sum()) for one in result.get()] == [140_000.0] * 2
+del result
+assert [float(one.sum()) for one in rc.get_result(ids).get()] == [140_000.0] * 2
+print(ids)
+""",
+    )
+    script(
+        headless,
+        f"""
+import ipyparallel as ipp
+rc = ipp.Client(profile='mpi')
+assert [float(one.sum()) for one in rc.get_result({ids.strip()}).get()] == [140_000.0] * 2
+""",
+    )
+
+
 def test_2_24_large_results_by_their_ids(headless: dict[str, str]) -> None:
     """What nobody has taken is there for whoever asks; what was let go of is an error."""
     pytest.importorskip("numpy")

@@ -228,7 +228,7 @@ def test_2_26_resubmit(nb: Notebook) -> None:
         assert waited.done() and waited.get() == [3] * 4
         rc[:].execute('times = 2', block=True)
         raises(KeyError, 'nothing', rc.resubmit, ['nothing'])
-        # Placement is as it was, and what is large enough to be shared is not kept.
+        # Placement is as it was, and what is large is not kept.
         view = rc.load_balanced_view([2])
         assert rc.resubmit(view.apply_async(lambda: mpi_rank)).get() == [2] and rc.resubmit().get() == [2]
         code = rc[1].execute('times += 5'); code.get()
@@ -236,6 +236,15 @@ def test_2_26_resubmit(nb: Notebook) -> None:
         import numpy
         large = rc[0].apply_async(len, numpy.zeros(1_000_000)); large.get()
         raises(KeyError, 'large', rc.resubmit, large)
+        # Shared, but not large: it is there again, also when other files have been made and closed since.
+        some = rc[0].apply_async(numpy.sum, numpy.ones(20_000)); assert some.get() == 20_000
+        text = rc[0].apply_async(len, 'x' * 150_000); assert text.get() == 150_000
+        for n in range(3): assert rc[:].apply_sync(len, numpy.zeros(10_000)) == [10_000] * len(rc)
+        assert rc.resubmit(some).get() == [20_000] and rc.resubmit(text).get() == [150_000]
+        mapped = rc.load_balanced_view().map_async(sum, [[1, numpy.full(10_000, n)] for n in range(3)])
+        first = [one.tolist() for one in mapped.get()]
+        again = rc.resubmit(mapped).get()
+        assert [[one.tolist() for one in part] for part in again] == [[one] for one in first]
         """,
     )
 

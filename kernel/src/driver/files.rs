@@ -1,11 +1,13 @@
 //! Memory files of clients and engines that this process keeps open for others.
 //!
 //! **Invariant**: what has been adopted names this process as its holder and stays open until it is closed
-//! here, whatever becomes of who made it.
+//! here, whatever becomes of who made it. Where there are hardly any more descriptors to be had, it is read instead.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt as _;
 
 use fabric::message::client::Ask;
 use fabric::message::lifeline::FromWorker;
@@ -13,9 +15,14 @@ use fabric::message::local::FromLocal;
 use fabric::message::payload::{Blob, Payload, Shared};
 use fabric::message::report::Report;
 use fabric::message::task::FromGateway;
+use serde_bytes::ByteBuf;
 
+use super::limits::most_held;
 use crate::cluster;
 use crate::session::Event;
+
+/// So many bytes of one value may be read into a message.
+const MOST_READ: u64 = 64 << 20;
 
 /// The files, by their descriptors.
 #[derive(Debug, Default)]
@@ -74,17 +81,29 @@ impl Files {
     /// Opens the files of a payload under this process's name: their holders and descriptors before. A file that cannot
     /// be opened is lost, and the payload says why.
     fn adopt(&mut self, payload: &mut Payload) -> Vec<(u32, u32)> {
-        let mut adopted: HashMap<(u32, u32), Result<u32, String>> = HashMap::new();
+        if payload.shared().next().is_none() {
+            return Vec::new();
+        }
+        let (size, most) = (payload.size(), most_held());
+        // Beyond that, descriptors are for what else this process does.
+        let has_room = |file: &File| number(file) < most;
+        let mut adopted: HashMap<(u32, u32), Result<File, String>> = HashMap::new();
         for blob in &mut payload.buffers {
             let Blob::Shared(shared) = *blob else { continue };
             let Shared { holder, descriptor, .. } = shared;
-            let own = adopted.entry((holder, descriptor)).or_insert_with(|| self.open(shared));
+            let own = adopted.entry((holder, descriptor)).or_insert_with(|| shared.open());
             *blob = match own {
-                Ok(own) => Blob::Shared(Shared { holder: std::process::id(), descriptor: *own, ..shared }),
+                Ok(own) if has_room(own) => {
+                    Blob::Shared(Shared { holder: std::process::id(), descriptor: number(own), ..shared })
+                }
+                Ok(own) => read(own, shared, size, most).map_or_else(Blob::Lost, Blob::Inline),
                 Err(why) => Blob::Lost(why.clone()),
             };
         }
-        adopted.into_keys().collect()
+        let before = adopted.keys().copied().collect();
+        let files = adopted.into_values().flatten().filter(has_room);
+        self.open.extend(files.map(|file| (number(&file), file)));
+        before
     }
 
     /// Closes files that nobody needs.
@@ -93,11 +112,24 @@ impl Files {
             self.open.remove(descriptor);
         }
     }
+}
 
-    fn open(&mut self, shared: Shared) -> Result<u32, String> {
-        let file = shared.open()?;
-        let own = file.as_raw_fd().cast_unsigned();
-        self.open.insert(own, file);
-        Ok(own)
+fn number(file: &File) -> u32 {
+    file.as_raw_fd().cast_unsigned()
+}
+
+/// Reads a buffer of a value of so many bytes, which then travels in messages.
+fn read(file: &File, shared: Shared, size: u64, most: u32) -> Result<ByteBuf, String> {
+    // Each by itself too: a stranger's lengths may be more than can be added up.
+    if size.max(shared.length) > MOST_READ {
+        return Err(format!(
+            "{:.1} MB in shared memory cannot be kept: {most} files are open already. Let go of results, or \
+             raise the limit (`ulimit -n`)",
+            size as f64 / 1e6
+        ));
     }
+    let failed = |why: &dyn Display| format!("data in shared memory cannot be read: {why}");
+    let mut bytes = vec![0; usize::try_from(shared.length).map_err(|error| failed(&error))?];
+    file.read_exact_at(&mut bytes, shared.offset).map_err(|error| failed(&error))?;
+    Ok(ByteBuf::from(bytes))
 }

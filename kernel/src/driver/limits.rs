@@ -16,3 +16,12 @@ pub(super) fn allow_many_files() {
         tracing::warn!("no more than {} files can be open: {error}", current.unwrap_or_default());
     }
 }
+
+/// So many descriptors are never taken by what somebody holds.
+const LEFT_TO_OTHERS: u64 = 64;
+
+/// Up to which descriptor files may be held for others.
+pub(super) fn most_held() -> u32 {
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(ENOUGH);
+    u32::try_from(most.saturating_sub(LEFT_TO_OTHERS)).unwrap_or(u32::MAX)
+}

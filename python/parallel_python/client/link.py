@@ -31,7 +31,7 @@ from parallel_python.client.clientlink import Bell, ClientLink, Told
 from parallel_python.client.engines import Engines
 from parallel_python.client.errors import EngineError, KernelError, RemoteError, TaskAborted
 from parallel_python.client.part import Hold, Part, split_id
-from parallel_python.client.sent import Sent
+from parallel_python.client.sent import Again, Sent
 from parallel_python.client.task import Task
 
 #: So many tasks are submitted at once where there are fewer engines.
@@ -42,13 +42,6 @@ _BRIEF = frozenset({"value", "done", "over"})
 
 #: The number of a question whose answer nobody waits for.
 NOBODYS = 0
-
-
-def _let_go(task: Task) -> None:
-    """Close what a task shares."""
-    if task.file is not None:
-        task.file.close()
-        task.file = None
 
 
 class Conversation:
@@ -92,14 +85,15 @@ class Conversation:
                 for task, _ in batch:
                     known.append(task)
                     self._tasks[task.name] = self._known[task.name] = task
-                alone = [submission for task, submission in batch if task.file is None]
+                # Before: what is shared is let go of when the kernel has it.
+                sent = [Again(submission, task.file) for task, submission in batch]
                 yields = number == 0 and len(batch) == first
                 self.link.submit([submission for _, submission in batch], yields)
-                self.sent.remember(alone)
+                self.sent.remember(sent)
         except BaseException:
             for task in known:
                 self._tasks.pop(task.name, None)
-                _let_go(task)
+                task.file = None
             if known:
                 with suppress(OSError):
                     self.link.abort(NOBODYS, [task.name for task in known])
@@ -227,7 +221,7 @@ class Conversation:
         if task is None:
             return None
         # The kernel has opened what we share.
-        _let_go(task)
+        task.file = None
         part = task.part(rank)
         if part is not None and part.rank != rank:
             if part.rank is not None:
@@ -304,7 +298,7 @@ class Conversation:
         task = self._tasks.pop(name, None)
         if task is None:
             return
-        _let_go(task)
+        task.file = None
         for part in task:
             if not part.done:
                 part.finish(why())

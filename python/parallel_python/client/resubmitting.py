@@ -17,8 +17,8 @@ from parallel_python.client.task import Task
 
 if TYPE_CHECKING:
     from parallel_python.client.batches import Work
-    from parallel_python.client.clientlink import Submission
     from parallel_python.client.link import Conversation
+    from parallel_python.client.sent import Again
 
 
 class NotSubmittable(RemoteError, KeyError):
@@ -73,7 +73,7 @@ class Resubmitting:
     def _sent(self, msg_id: str) -> list[tuple[str, int | None]]:
         """Return a task's name with each engine that is meant by an id: one, or for a task's name all."""
         name, rank = split_id(msg_id)
-        placement = self._submission(msg_id)[2]
+        placement = self._kept(msg_id).submission[2]
         there = [None] if isinstance(placement, tuple) else placement
         if rank is None:
             return [(name, one) for one in there]
@@ -81,7 +81,7 @@ class Resubmitting:
             raise _refusal(msg_id)
         return [(name, rank)]
 
-    def _submission(self, msg_id: str) -> Submission:
+    def _kept(self, msg_id: str) -> Again:
         found = self._conversation.sent.get(split_id(msg_id)[0])
         if found is None:
             raise _refusal(msg_id)
@@ -89,10 +89,11 @@ class Resubmitting:
 
     def _again(self, name: str, ranks: list[int | None]) -> Work:
         """Return what was submitted under a name as new work for some of its engines."""
-        _, label, placement, work = self._submission(name)
+        (_, label, placement, work), file = self._kept(name)
         balanced = isinstance(placement, tuple)
         chosen: Any = None if balanced else ranks
         task = Task(None, work[0], chosen, self._conversation.engines.uuid_of)
+        task.file = file
         if work[0] == "execute":
             task.code = work[1]
         return task, (task.name, label, placement if balanced else chosen, work)

@@ -1,37 +1,57 @@
 """`Sent`: what was submitted last, so that it can be submitted again.
 
-It is bounded by number and by size. What lies in shared memory is let go of when it has been received, so a
-task with such arguments cannot be repeated.
+It is bounded by number and by size. Large arguments lie in shared memory that is let go of when it has been
+received, so a task with such arguments cannot be repeated.
 """
 
 from __future__ import annotations
 
+import resource
 import threading
 from collections import deque
 from collections.abc import Iterable
+from typing import NamedTuple
 
+from parallel_python import bulk
 from parallel_python.client.clientlink import Submission
 
 #: How many submissions are kept at most, and how many bytes of them: as many as the kernel keeps records.
 MOST, MOST_BYTES = 1024, 64 * 1024 * 1024
+
+#: From this size on, in bytes, what a submission shares is not kept.
+LARGE = 256 * 1024
+
+
+class Again(NamedTuple):
+    """What it takes to submit something again: as it was submitted, and the file with what it shares."""
+
+    submission: Submission
+    file: bulk.SharedFile | bulk.SharedFiles | None
 
 
 class Sent:
     """Submissions by their tasks' names, the oldest first."""
 
     def __init__(self) -> None:
-        self._submissions: dict[str, Submission] = {}
+        # A file is a descriptor; where there are few, they are for what is under way.
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._keeps_files = descriptors == resource.RLIM_INFINITY or descriptors >= 4 * MOST
+        self._submissions: dict[str, Again] = {}
         #: Names and sizes in order: where many have gone, a dict's first key is not found at once.
         self._order: deque[tuple[str, int]] = deque()
         self._bytes = 0
         self._changing = threading.Lock()
 
-    def remember(self, submissions: Iterable[Submission]) -> None:
+    def remember(self, submissions: Iterable[Again]) -> None:
         """Keep submissions, in place of the oldest ones if need be."""
         with self._changing:
-            for submission in submissions:
-                name, size = submission[0], size_of(submission)
-                self._submissions[name] = submission
+            for again in submissions:
+                submission, file = again
+                shared = 0 if file is None else file.size
+                if file is not None and (shared >= LARGE or not self._keeps_files):
+                    continue
+                name, size = submission[0], size_of(submission) + shared
+                self._submissions[name] = again
                 self._order.append((name, size))
                 self._bytes += size
                 while len(self._order) > MOST or self._bytes > MOST_BYTES:
@@ -39,13 +59,13 @@ class Sent:
                     self._submissions.pop(oldest, None)
                     self._bytes -= size
 
-    def get(self, name: str) -> Submission | None:
+    def get(self, name: str) -> Again | None:
         """Return a submission that is still kept."""
         return self._submissions.get(name)
 
 
 def size_of(submission: Submission) -> int:
-    """Return how many bytes a submission is as a message."""
+    """Return how many bytes a submission is as a message, without what it shares."""
     kind, data, *rest = submission[3]
     if kind != "apply" or not rest[0]:
         return len(data)

@@ -33,11 +33,10 @@ from parallel_python.serialize.wrappers import (
     reduce_method_dispatcher,
 )
 
-#: From this size on, in bytes, a buffer is shared instead of copied.
-THRESHOLD = 256 * 1024
-
-#: From this size on, in bytes, a pickle travels as a buffer of its own.
-MOST_INSIDE = 1024 * 1024
+#: From this size on, in bytes, a buffer is shared instead of copied, and a pickle is such a buffer itself.
+#: Measured with 2, 4 and 16 engines, one or all of them, there and back: from 64 KB on a message is slower,
+#: with 250 KB it takes twice as long.
+THRESHOLD = 64 * 1024
 
 #: Kinds of values that every pickler takes as they are.
 _PLAIN = frozenset({int, float, complex, bool, type(None)})
@@ -208,7 +207,7 @@ def dumps(value: Any, *, with_helpers: bool = True) -> tuple[bytes, list[memoryv
     if type(value) in _PLAIN or (type(value) is list and len(value) <= _MANY and are_plain(value)):
         # Nothing in it needs more than what is fastest.
         data = pickle.dumps(value, 5)
-        if len(data) <= MOST_INSIDE:
+        if len(data) < THRESHOLD:
             return data, [], False
     file = io.BytesIO()
     pickler = Pickler(file, with_helpers=with_helpers)
@@ -221,7 +220,7 @@ def dumps(value: Any, *, with_helpers: bool = True) -> tuple[bytes, list[memoryv
         file = io.BytesIO()
         pickler = Pickler(file, with_helpers=False)
         pickler.dump(value)
-    if file.tell() > MOST_INSIDE:
+    if file.tell() >= THRESHOLD:
         return _outside(file, pickler)
     return file.getvalue(), pickler.buffers, pickler.references
 

@@ -23,6 +23,9 @@ const ENTRY: u64 = 256;
 /// How many bytes are kept of what one task shows of its state (`publish_data`), the latest.
 pub(super) const MOST_DATA: u64 = 256 << 20;
 
+/// From this size on, in bytes, a value in shared memory is not kept for whoever asks for it again.
+pub(super) const LARGE: u64 = 256 << 10;
+
 /// What is said of a value that is not kept any more.
 const LET_GO: &str = "it is large, and was let go of when the last one who had taken it held it no more: keep its \
                       `AsyncResult`, or what it gave";
@@ -167,16 +170,20 @@ impl Record {
         files
     }
 
-    /// Drops what is in shared memory if it was taken and nobody holds it. Returns the memory files; `bytes` are those of
-    /// all records. Who asks for a value later is told why it is not there.
+    /// Drops what is large and in shared memory if it was taken and nobody holds it. Returns the memory files; `bytes`
+    /// are those of all records. Who asks for a value later is told why it is not there.
     #[must_use]
     pub(super) fn drop_what_was_taken(&mut self, bytes: &mut u64) -> Vec<u32> {
         if !self.over || !self.taken || !self.watchers.is_empty() || self.files.is_empty() {
             return Vec::new();
         }
-        let mut dropped = 0;
+        let (mut files, mut dropped) = (Vec::new(), 0);
         for told in &mut self.log {
             let Told::Report { event, .. } = told else { continue };
+            if kept(event) < LARGE {
+                continue;
+            }
+            files.extend(files_of_event(event));
             let is_shown = matches!(event, Event::Data { .. });
             let lost = event.payload_mut().map_or(0, |payload| payload.lose_shared(LET_GO));
             dropped += lost;
@@ -184,7 +191,8 @@ impl Record {
         }
         self.bytes -= dropped;
         *bytes -= dropped;
-        std::mem::take(&mut self.files)
+        self.files.retain(|file| !files.contains(file));
+        files
     }
 
     /// Drops what these engines did of it: the memory files of their values.

@@ -5,7 +5,7 @@ use fabric::message::payload::{Blob, Payload, Shared};
 use fabric::message::report::Outcome;
 use fabric::message::task::Work;
 
-use super::record::{MOST_DATA, MOST_OUTPUT};
+use super::record::{LARGE, MOST_DATA, MOST_OUTPUT};
 use super::*;
 
 fn open(store: &mut Store, name: &str, client: Option<ClientId>) {
@@ -149,7 +149,7 @@ fn a_failure_is_no_success() {
 fn what_one_lets_go_of_is_there_for_the_others() {
     let mut store = Store::default();
     open(&mut store, "a", Some(1));
-    assert!(store.note("a", &report("a", value(7, 5))).is_empty());
+    assert!(store.note("a", &report("a", value(7, LARGE))).is_empty());
     store.watch("a", 2);
     assert!(end(&mut store, "a").is_empty());
     let name = ["a".to_owned()];
@@ -164,13 +164,28 @@ fn what_one_lets_go_of_is_there_for_the_others() {
 fn what_nobody_has_looked_at_can_be_asked_for() {
     let mut store = Store::default();
     open(&mut store, "a", Some(1));
-    assert!(store.note("a", &report("a", value(7, 5))).is_empty());
+    assert!(store.note("a", &report("a", value(7, LARGE))).is_empty());
     assert!(end(&mut store, "a").is_empty());
     let name = ["a".to_owned()];
     assert!(store.let_go(1, &name, false).is_empty());
     store.watch("a", 2);
     assert_eq!(store.replay("a").iter().filter_map(|told| told_value(told)?.shared().next()).count(), 1);
     assert_eq!(store.let_go(2, &name, true), [7]);
+}
+
+#[test]
+fn what_is_not_large_is_kept_like_what_travels_in_messages() {
+    let mut store = Store::default();
+    open(&mut store, "a", Some(1));
+    for event in [value(7, LARGE - 1), value(8, LARGE)] {
+        assert!(store.note("a", &report("a", event)).is_empty());
+    }
+    assert!(end(&mut store, "a").is_empty());
+    let name = ["a".to_owned()];
+    assert_eq!(store.let_go(1, &name, true), [8]);
+    assert_eq!(store.bytes, LARGE - 1);
+    assert!(store.let_go(1, &name, true).is_empty(), "it is closed once");
+    assert_eq!((store.purge(&name), store.bytes), (vec![7], 0));
 }
 
 fn told_value(told: &Told) -> Option<&Payload> {
