@@ -1,5 +1,6 @@
 //! Large buffers on their way between ranks that do not share memory: in pieces, from the memory file in which
-//! they lie to another one on the other side. However large they are, a few pieces are in memory at a time.
+//! they lie to another one on the other side. However large they are, a few pieces are in memory at a time. What is
+//! not that large is read into its message, which is there sooner.
 //!
 //! A blob without a holder ([`NOBODY`]) lies in the file whose pieces came before the message with the blob.
 //!
@@ -22,6 +23,9 @@ use crate::message::task::{Piece, Task};
 
 /// The most that one packet carries.
 pub(super) const PIECE: u64 = 1 << 20;
+
+/// From this size on, in bytes, a value's buffers travel in pieces.
+const LARGE: u64 = 256 << 10;
 
 /// The holder of what came in pieces.
 const NOBODY: u32 = 0;
@@ -84,12 +88,14 @@ impl Cargo {
     }
 
     fn take(&mut self, payload: &mut Payload) {
+        let is_large = payload.shared().any(|shared| shared.length >= LARGE) || payload.size() >= LARGE;
         let mut open: HashMap<(u32, u32), Result<Arc<File>, String>> = HashMap::new();
         for blob in &mut payload.buffers {
             let Blob::Shared(shared) = *blob else { continue };
             let Shared { holder, descriptor, offset, length, .. } = shared;
             let file = open.entry((holder, descriptor)).or_insert_with(|| shared.open().map(Arc::new));
             *blob = match file {
+                Ok(file) if !is_large => read(file, offset, length).map_or_else(Blob::Lost, Blob::Inline),
                 Ok(file) => {
                     let to = self.length;
                     self.parts.push(Part { file: Arc::clone(file), from: offset, length, to });
@@ -106,18 +112,23 @@ impl Cargo {
         let part = self.parts.get(position.part)?;
         let length = (part.length - position.offset).min(PIECE);
         let place = part.to + position.offset;
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
-        let read = part.file.read_exact_at(&mut bytes, part.from + position.offset);
-        *position = match read {
+        let bytes = read(&part.file, part.from + position.offset, length);
+        *position = match bytes {
             Err(_) => Position { part: self.parts.len(), offset: 0 },
-            Ok(()) if position.offset + length == part.length => {
+            Ok(_) if position.offset + length == part.length => {
                 Position { part: position.part + 1, offset: 0 }
             }
-            Ok(()) => Position { part: position.part, offset: position.offset + length },
+            Ok(_) => Position { part: position.part, offset: position.offset + length },
         };
-        let failed = |error| format!("large data cannot be read from shared memory: {error}");
-        Some(Piece { place, bytes: read.map(|()| ByteBuf::from(bytes)).map_err(failed) })
+        Some(Piece { place, bytes })
     }
+}
+
+/// Reads a part of a memory file, of which a message holds no more than that.
+fn read(file: &File, from: u64, length: u64) -> Result<ByteBuf, String> {
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
+    let read = file.read_exact_at(&mut bytes, from).map(|()| ByteBuf::from(bytes));
+    read.map_err(|error| format!("large data cannot be read from shared memory: {error}"))
 }
 
 impl Hold {
@@ -183,8 +194,13 @@ fn payloads_of(reports: &mut [Report]) -> impl Iterator<Item = &mut Payload> {
 }
 
 /// Whether a report has buffers in shared memory.
-pub(super) fn is_large(report: &Report) -> bool {
-    report.event.payload().is_some_and(|payload| payload.shared().next().is_some())
+pub(super) fn is_shared(report: &Report) -> bool {
+    report.event.payload().is_some_and(has_shared)
+}
+
+/// Whether a payload has buffers in shared memory.
+pub(super) fn has_shared(payload: &Payload) -> bool {
+    payload.shared().next().is_some()
 }
 
 fn names_cargo(payload: &Payload) -> bool {
@@ -239,6 +255,21 @@ mod tests {
         assert_eq!(read(&payload.buffers[2]), bytes[..10]);
         assert!(read(&payload.buffers[3]).is_empty());
         assert!(matches!(&payload.buffers[4], Blob::Lost(why) if why.contains("cannot be opened")));
+    }
+
+    #[test]
+    fn what_is_not_large_is_read_into_its_message() {
+        let file = File::from(memfd_create("test", MemfdFlags::CLOEXEC).unwrap());
+        file.write_all_at(b"some text", 0).unwrap();
+        let gone = Blob::Shared(Shared { holder: u32::MAX, descriptor: 3, inode: 0, offset: 0, length: 1 });
+        let buffers = vec![shared(&file, 5, 4), gone, shared(&file, 5, 5)];
+        let work = Work::Apply { payload: Payload { buffers, ..Payload::default() } };
+        let mut task = Task { id: 1, targets: 1, work };
+        assert!(Cargo::of_task(&mut task).is_none());
+        let [text, gone, short] = &task.work.payload().unwrap().buffers[..] else { panic!("{task:?}") };
+        assert_eq!(*text, Blob::Inline(b"text".to_vec().into()));
+        assert!(matches!(gone, Blob::Lost(why) if why.contains("cannot be opened")));
+        assert!(matches!(short, Blob::Lost(why) if why.contains("cannot be read")));
     }
 
     #[test]

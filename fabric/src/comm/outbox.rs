@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, PoisonError};
 
 use super::Shared;
-use super::cargo::{Cargo, Position, is_large};
+use super::cargo::{Cargo, Position, is_shared};
 use crate::frame::{self, FrameError, MAX_FRAME};
 use crate::message::Rank;
 use crate::message::report::{Event, Report};
@@ -54,7 +54,7 @@ impl Outbox {
                 let frame = FromGateway::Reports { rank: self.shared.rank, reports: Cow::Borrowed(reports) };
                 gateway.write(&frame::encode(&frame)?).map_err(FabricError::Ended)?;
             }
-            None if self.carries() && reports.iter().any(is_large) => self.ship(reports)?,
+            None if self.carries() && reports.iter().any(is_shared) => self.ship(reports)?,
             None => self.post(&Packet::Reports(Cow::Borrowed(reports)))?,
         }
         for report in reports.iter().filter(|report| matches!(report.event, Event::Done { .. })) {
