@@ -14,10 +14,9 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, memfd_create};
-use serde_bytes::ByteBuf;
 
 use crate::message::Rank;
-use crate::message::payload::{Blob, Payload, Shared, inode_of};
+use crate::message::payload::{Blob, Payload, Shared, inode_of, read};
 use crate::message::report::Report;
 use crate::message::task::{Piece, Task};
 
@@ -122,13 +121,6 @@ impl Cargo {
         };
         Some(Piece { place, bytes })
     }
-}
-
-/// Reads a part of a memory file, of which a message holds no more than that.
-fn read(file: &File, from: u64, length: u64) -> Result<ByteBuf, String> {
-    let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
-    let read = file.read_exact_at(&mut bytes, from).map(|()| ByteBuf::from(bytes));
-    read.map_err(|error| format!("large data cannot be read from shared memory: {error}"))
 }
 
 impl Hold {

@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -73,6 +73,17 @@ impl Shared {
             Err(failed(&"it was closed, and this is another file"))
         }
     }
+}
+
+/// Reads a part of a memory file, which then travels in a message.
+///
+/// # Errors
+/// A sentence for the user.
+pub fn read(file: &File, from: u64, length: u64) -> Result<ByteBuf, String> {
+    let failed = |why: &dyn Display| format!("large data cannot be read from shared memory: {why}");
+    let mut bytes = vec![0; usize::try_from(length).map_err(|error| failed(&error))?];
+    file.read_exact_at(&mut bytes, from).map_err(|error| failed(&error))?;
+    Ok(ByteBuf::from(bytes))
 }
 
 impl Payload {

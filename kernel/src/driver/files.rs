@@ -4,15 +4,13 @@
 //! here, whatever becomes of who made it. Where there are hardly any more descriptors to be had, it is read instead.
 
 use std::collections::HashMap;
-use std::fmt::Display;
 use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt as _;
 
 use fabric::message::client::Ask;
 use fabric::message::lifeline::FromWorker;
 use fabric::message::local::FromLocal;
-use fabric::message::payload::{Blob, Payload, Shared};
+use fabric::message::payload::{self, Blob, Payload, Shared};
 use fabric::message::report::Report;
 use fabric::message::task::FromGateway;
 use serde_bytes::ByteBuf;
@@ -128,8 +126,5 @@ fn read(file: &File, shared: Shared, size: u64, most: u32) -> Result<ByteBuf, St
             size as f64 / 1e6
         ));
     }
-    let failed = |why: &dyn Display| format!("data in shared memory cannot be read: {why}");
-    let mut bytes = vec![0; usize::try_from(shared.length).map_err(|error| failed(&error))?];
-    file.read_exact_at(&mut bytes, shared.offset).map_err(|error| failed(&error))?;
-    Ok(ByteBuf::from(bytes))
+    payload::read(file, shared.offset, shared.length)
 }

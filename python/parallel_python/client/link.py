@@ -85,8 +85,9 @@ class Conversation:
                 for task, _ in batch:
                     known.append(task)
                     self._tasks[task.name] = self._known[task.name] = task
-                # Before: what is shared is let go of when the kernel has it.
-                sent = [Again(submission, task.file) for task, submission in batch]
+                # Before: what is shared is let go of when the kernel has it. Only what is kept is held here.
+                keeps = self.sent.keeps
+                sent = [Again(submission, task.file) for task, submission in batch if keeps(task.file)]
                 yields = number == 0 and len(batch) == first
                 self.link.submit([submission for _, submission in batch], yields)
                 self.sent.remember(sent)

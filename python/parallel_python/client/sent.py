@@ -22,11 +22,14 @@ MOST, MOST_BYTES = 1024, 64 * 1024 * 1024
 LARGE = 256 * 1024
 
 
+File = bulk.SharedFile | bulk.SharedFiles | None
+
+
 class Again(NamedTuple):
     """What it takes to submit something again: as it was submitted, and the file with what it shares."""
 
     submission: Submission
-    file: bulk.SharedFile | bulk.SharedFiles | None
+    file: File
 
 
 class Sent:
@@ -42,15 +45,16 @@ class Sent:
         self._bytes = 0
         self._changing = threading.Lock()
 
+    def keeps(self, file: File) -> bool:
+        """Whether a submission that shares this is kept."""
+        return file is None or (self._keeps_files and file.size < LARGE)
+
     def remember(self, submissions: Iterable[Again]) -> None:
         """Keep submissions, in place of the oldest ones if need be."""
         with self._changing:
             for again in submissions:
-                submission, file = again
-                shared = 0 if file is None else file.size
-                if file is not None and (shared >= LARGE or not self._keeps_files):
-                    continue
-                name, size = submission[0], size_of(submission) + shared
+                name, size = again.submission[0], size_of(again.submission)
+                size += 0 if again.file is None else again.file.size
                 self._submissions[name] = again
                 self._order.append((name, size))
                 self._bytes += size
