@@ -99,8 +99,9 @@ def test_large_and_odd_text(nb: Notebook) -> None:
 
 def test_output_of_threads_and_of_tasks_that_outlive_their_cell(nb: Notebook) -> None:
     cell = nb.ok(
-        "import threading\n"
-        "workers = [threading.Thread(target=print, args=('thread', i)) for i in range(5)]\n"
+        "import sys, threading\n"
+        # Written at once: `print` writes its arguments one by one, and threads may come between.
+        "workers = [threading.Thread(target=sys.stdout.write, args=(f'thread {i}\\n',)) for i in range(5)]\n"
         "for worker in workers: worker.start()\n"
         "for worker in workers: worker.join()"
     )
