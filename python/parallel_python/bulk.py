@@ -109,6 +109,10 @@ class SharedFiles:
         self.size = sum(file.size for file in self._files)
 
 
+#: What holds shared memory, if anything does.
+File = SharedFile | SharedFiles | None
+
+
 class TooManyFiles(OSError):
     """There are as many files open as this process may have; the text says how many."""
 
@@ -125,16 +129,22 @@ def allow_many_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
+def most_files() -> float:
+    """Return how many files this process may have open."""
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return float("inf") if usual == resource.RLIM_INFINITY else usual
+
+
 def _new_file(size: int) -> int:
     """Return the descriptor of a new memory file; the last ones are left to the rest of the process."""
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    most = most_files()
     try:
         descriptor = os.memfd_create("parallel-python", os.MFD_CLOEXEC)
     except OSError as error:
         if error.errno != errno.EMFILE:
             raise
         descriptor = None
-    if descriptor is not None and (most == resource.RLIM_INFINITY or descriptor < most - _LEFT_TO_OTHERS):
+    if descriptor is not None and descriptor < most - _LEFT_TO_OTHERS:
         return descriptor
     if descriptor is not None:
         os.close(descriptor)

@@ -87,7 +87,7 @@ impl Cargo {
     }
 
     fn take(&mut self, payload: &mut Payload) {
-        let is_large = payload.shared().any(|shared| shared.length >= LARGE) || payload.size() >= LARGE;
+        let is_large = payload.size() >= LARGE;
         let mut open: HashMap<(u32, u32), Result<Arc<File>, String>> = HashMap::new();
         for blob in &mut payload.buffers {
             let Blob::Shared(shared) = *blob else { continue };
@@ -187,12 +187,7 @@ fn payloads_of(reports: &mut [Report]) -> impl Iterator<Item = &mut Payload> {
 
 /// Whether a report has buffers in shared memory.
 pub(super) fn is_shared(report: &Report) -> bool {
-    report.event.payload().is_some_and(has_shared)
-}
-
-/// Whether a payload has buffers in shared memory.
-pub(super) fn has_shared(payload: &Payload) -> bool {
-    payload.shared().next().is_some()
+    report.event.payload().is_some_and(Payload::is_shared)
 }
 
 fn names_cargo(payload: &Payload) -> bool {

@@ -87,7 +87,7 @@ pub fn read(file: &File, from: u64, length: u64) -> Result<ByteBuf, String> {
 }
 
 impl Payload {
-    /// How many bytes it is, wherever they are.
+    /// How many bytes it is, wherever they are; a stranger's lengths may be more than can be added up.
     #[must_use]
     pub fn size(&self) -> u64 {
         let buffers = self.buffers.iter().map(|blob| match blob {
@@ -95,7 +95,13 @@ impl Payload {
             Blob::Shared(shared) => shared.length,
             Blob::Lost(_) => 0,
         });
-        self.pickle.len() as u64 + buffers.sum::<u64>()
+        buffers.fold(self.pickle.len() as u64, u64::saturating_add)
+    }
+
+    /// Whether it has buffers that are in shared memory.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.shared().next().is_some()
     }
 
     /// The buffers that are in shared memory.
@@ -135,6 +141,14 @@ mod tests {
     use rustix::fs::{MemfdFlags, memfd_create};
 
     use super::*;
+
+    #[test]
+    fn lengths_that_cannot_be_added_up_are_large() {
+        let shared = Shared { holder: 1, descriptor: 3, inode: 0, offset: 0, length: u64::MAX };
+        let payload = Payload { buffers: vec![Blob::Shared(shared); 2], ..Payload::default() };
+        assert_eq!((payload.size(), payload.is_shared()), (u64::MAX, true));
+        assert!(!Payload::default().is_shared());
+    }
 
     #[test]
     fn another_file_that_was_given_the_number_is_not_taken_for_it() {

@@ -79,7 +79,7 @@ impl Files {
     /// Opens the files of a payload under this process's name: their holders and descriptors before. A file that cannot
     /// be opened is lost, and the payload says why.
     fn adopt(&mut self, payload: &mut Payload) -> Vec<(u32, u32)> {
-        if payload.shared().next().is_none() {
+        if !payload.is_shared() {
             return Vec::new();
         }
         let (size, most) = (payload.size(), most_held());
@@ -118,8 +118,7 @@ fn number(file: &File) -> u32 {
 
 /// Reads a buffer of a value of so many bytes, which then travels in messages.
 fn read(file: &File, shared: Shared, size: u64, most: u32) -> Result<ByteBuf, String> {
-    // Each by itself too: a stranger's lengths may be more than can be added up.
-    if size.max(shared.length) > MOST_READ {
+    if size > MOST_READ {
         return Err(format!(
             "{:.1} MB in shared memory cannot be kept: {most} files are open already. Let go of results, or \
              raise the limit (`ulimit -n`)",

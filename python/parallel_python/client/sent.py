@@ -6,7 +6,6 @@ received, so a task with such arguments cannot be repeated.
 
 from __future__ import annotations
 
-import resource
 import threading
 from collections import deque
 from collections.abc import Iterable
@@ -22,14 +21,11 @@ MOST, MOST_BYTES = 1024, 64 * 1024 * 1024
 LARGE = 256 * 1024
 
 
-File = bulk.SharedFile | bulk.SharedFiles | None
-
-
 class Again(NamedTuple):
     """What it takes to submit something again: as it was submitted, and the file with what it shares."""
 
     submission: Submission
-    file: File
+    file: bulk.File
 
 
 class Sent:
@@ -37,15 +33,14 @@ class Sent:
 
     def __init__(self) -> None:
         # A file is a descriptor; where there are few, they are for what is under way.
-        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self._keeps_files = descriptors == resource.RLIM_INFINITY or descriptors >= 4 * MOST
+        self._keeps_files = bulk.most_files() >= 4 * MOST
         self._submissions: dict[str, Again] = {}
         #: Names and sizes in order: where many have gone, a dict's first key is not found at once.
         self._order: deque[tuple[str, int]] = deque()
         self._bytes = 0
         self._changing = threading.Lock()
 
-    def keeps(self, file: File) -> bool:
+    def keeps(self, file: bulk.File) -> bool:
         """Whether a submission that shares this is kept."""
         return file is None or (self._keeps_files and file.size < LARGE)
 

@@ -17,7 +17,7 @@ from parallel_python.serialize.pickling import are_plain
 Dep = tuple[list[str], bool, bool, bool]
 
 #: A pickle, the buffers beside it, and the file that they are in if they are in one.
-Packed = tuple[bytes, list[Any], bulk.SharedFile | bulk.SharedFiles | None]
+Packed = tuple[bytes, list[Any], bulk.File]
 
 
 class Balance(NamedTuple):

@@ -68,7 +68,7 @@ class Task:
         #: Of results in memory that the kernel holds for us.
         self.hold: Hold | None = None
         #: What the submission shares, until the kernel has it.
-        self.file: bulk.SharedFile | bulk.SharedFiles | None = None
+        self.file: bulk.File = None
         self._parts: dict[int | None, Part] = (
             {None: Part(self, None)} if ranks is None else {rank: Part(self, rank) for rank in ranks}
         )

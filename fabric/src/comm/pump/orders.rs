@@ -9,11 +9,12 @@ use std::sync::Arc;
 use serde_bytes::ByteBuf;
 
 use super::super::Ended;
-use super::super::cargo::{Cargo, has_shared};
+use super::super::cargo::Cargo;
 use super::super::gateway::Gateway;
 use super::{Pump, broken};
 use crate::frame::{self, FrameError};
 use crate::message::Rank;
+use crate::message::payload::Payload;
 use crate::message::task::{Packet, Task, TaskId, ToGateway};
 
 impl Pump {
@@ -77,7 +78,7 @@ impl Pump {
     fn ship(&mut self, id: TaskId, targets: &[Rank], mut task: ByteBuf) -> Result<(), Ended> {
         let nonsense = |error: FrameError| Ended::Gateway(format!("task {id}: {error}"));
         let mut decoded: Task = frame::unpack(&task).map_err(nonsense)?;
-        let is_shared = decoded.work.payload().is_some_and(has_shared);
+        let is_shared = decoded.work.payload().is_some_and(Payload::is_shared);
         let cargo = Cargo::of_task(&mut decoded).map(Arc::new);
         if is_shared {
             task = ByteBuf::from(frame::pack(&decoded).map_err(nonsense)?);
