@@ -265,7 +265,12 @@ def test_3_18_pull(nb: Notebook) -> None:
         """
         dview.push({'n': 3}, block=True)
         assert dview.pull('n * 2', block=True) == [6] * 4
-        assert dview.pull(('n', 'n + 1'), targets=1, block=True) == [3, 4]
+        assert dview.pull(('n', 'n + 1', ' n '), targets=1, block=True) == [3, 4, 3]
+        # A name is looked up where an expression would find it: a keyword is no name, `len` is Python's until bound.
+        dview.execute("globals()['None'] = 5", block=True)
+        assert dview.pull(('None', 'len'), targets=1, block=True) == [None, len]
+        assert dview.push({'len': 6}, block=True) and dview.pull('len', block=True) == [6] * 4
+        dview.execute("del len, globals()['None']", block=True)
         raises(TypeError, 'names must be strs, not 5', dview.pull, 5)
         raises(ipp.CompositeError, 'NameError', dview.pull, 'nope', block=True)
         assert repr(dview.pull('n')).startswith('<AsyncResult(_pull):')
