@@ -215,6 +215,46 @@ pub(crate) fn adopt_descriptor(number: c_int) -> std::io::Result<std::os::fd::Ow
     Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(number) })
 }
 
+/// Maps a whole file into this process alone: what is written to it stays here.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn map_privately(file: &std::fs::File) -> std::io::Result<memmap2::MmapRaw> {
+    // SAFETY: no reference to the bytes is made here. Who reads them in Python reads what is there: the file is a memory
+    // file of this user's, written before it is named and neither written to nor truncated afterwards.
+    Ok(unsafe { memmap2::MmapOptions::new().map_copy(file) }?.into())
+}
+
+/// Gives a mapping's pages back, some at a time: meanwhile nobody else in this process can map or unmap memory.
+pub(crate) fn unmap_in_pieces(map: memmap2::MmapRaw) {
+    /// In bytes; a third of a millisecond.
+    const PIECE: usize = 4 << 20;
+    for start in (0..map.len()).step_by(PIECE) {
+        let length = PIECE.min(map.len() - start);
+        let advice = memmap2::UncheckedAdvice::DontNeed;
+        // SAFETY: the mapping is ours alone and goes, so that nobody reads what this changes.
+        let _ = unsafe { map.unchecked_advise_range(advice, start, length) };
+    }
+}
+
+/// Describes an object's memory, which may be written to, as a buffer of bytes.
+///
+/// # Safety
+/// `view` is as Python passes it to `bf_getbuffer`, and the memory is there as long as the object.
+pub(crate) unsafe fn fill_buffer<T>(
+    owner: &pyo3::Bound<'_, T>,
+    view: *mut pyo3::ffi::Py_buffer,
+    address: *mut u8,
+    length: usize,
+    flags: c_int,
+) -> pyo3::PyResult<()> {
+    let length = length.try_into()?;
+    // SAFETY: the caller vouches for the view and the memory; the object is alive, and the view holds it.
+    let filled =
+        unsafe { pyo3::ffi::PyBuffer_FillInfo(view, owner.as_ptr(), address.cast(), length, 0, flags) };
+    if filled < 0 { Err(pyo3::PyErr::fetch(owner.py())) } else { Ok(()) }
+}
+
 /// Closes a descriptor that Python has handed over.
 pub(crate) fn close_descriptor(number: c_int) {
     // SAFETY: only a number is passed, of a memory file that Python made, reported and does not use any more.

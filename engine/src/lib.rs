@@ -23,6 +23,7 @@ mod farewell;
 mod ffi;
 mod group;
 mod local;
+mod mapping;
 mod maps;
 mod nudge;
 mod payload;
@@ -38,6 +39,7 @@ fn _parallel_python(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("BUILD", fabric::message::BUILD)?;
     module.add("SOURCES", env!("PARALLEL_PYTHON_SOURCES"))?;
     sources::register(module)?;
+    mapping::register(module)?;
     worker::register(module)?;
     zygote::register(module)?;
     client::register(module)?;

@@ -247,13 +247,6 @@ def receive(blobs: Iterable[bytes | Shared]) -> list[memoryview]:
 
 
 def _map(holder: int, descriptor: int, inode: int) -> memoryview:
-    own = holder == os.getpid()
-    file = descriptor if own else os.open(f"/proc/{holder}/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if os.fstat(file).st_ino != inode:
-            # It was closed since: who purges results does not wait for everybody who was told of them.
-            raise OSError(f"process {holder} has let go of it, and descriptor {descriptor} is another file")
-        return memoryview(mmap.mmap(file, 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE))
-    finally:
-        if not own:
-            os.close(file)
+    from _parallel_python import Mapping
+
+    return memoryview(Mapping(holder, descriptor, inode))

@@ -266,7 +266,7 @@ def test_3_18_pull(nb: Notebook) -> None:
         dview.push({'n': 3}, block=True)
         assert dview.pull('n * 2', block=True) == [6] * 4
         assert dview.pull(('n', 'n + 1', ' n '), targets=1, block=True) == [3, 4, 3]
-        # A name is looked up where an expression would find it: a keyword is no name, `len` is Python's until bound.
+        # Looked up where an expression would find it: a keyword is no name, `len` is Python's until bound.
         dview.execute("globals()['None'] = 5", block=True)
         assert dview.pull(('None', 'len'), targets=1, block=True) == [None, len]
         assert dview.push({'len': 6}, block=True) and dview.pull('len', block=True) == [6] * 4

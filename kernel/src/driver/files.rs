@@ -23,7 +23,7 @@ use crate::session::Event;
 /// So many bytes of one value may be read into a message.
 const MOST_READ: u64 = 64 << 20;
 
-/// From this size on, in bytes, a file takes longer to close than a thread to start: a millisecond for 8 to 12 MB.
+/// From this size on, in bytes, files take longer to close than a thread to start: a millisecond for 8 to 12 MB.
 const LARGE: u64 = 8 << 20;
 
 /// The files, by their descriptors.
@@ -108,19 +108,18 @@ impl Files {
         before
     }
 
-    /// Closes files that nobody needs; the large ones meanwhile, because who closes a file last gives its pages back.
+    /// Closes files that nobody needs; meanwhile, where they are large: who closes a file last gives its pages back.
     pub(super) fn close(&mut self, descriptors: &[u32]) {
-        let unused = descriptors.iter().filter_map(|descriptor| self.open.remove(descriptor));
-        let large: Vec<File> = unused.filter(is_large).collect();
-        if !large.is_empty() {
+        let unused: Vec<File> = descriptors.iter().filter_map(|number| self.open.remove(number)).collect();
+        if unused.iter().map(size).sum::<u64>() >= LARGE {
             // Where there are no threads to be had they are closed here: what is not run is dropped.
-            let _ = thread::Builder::new().name("close".to_owned()).spawn(move || drop(large));
+            let _ = thread::Builder::new().name("close".to_owned()).spawn(move || drop(unused));
         }
     }
 }
 
-fn is_large(file: &File) -> bool {
-    file.metadata().is_ok_and(|found| found.len() >= LARGE)
+fn size(file: &File) -> u64 {
+    file.metadata().map_or(0, |found| found.len())
 }
 
 fn number(file: &File) -> u32 {
