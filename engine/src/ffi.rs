@@ -215,25 +215,68 @@ pub(crate) fn adopt_descriptor(number: c_int) -> std::io::Result<std::os::fd::Ow
     Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(number) })
 }
 
-/// Maps a whole file into this process alone: what is written to it stays here.
-///
-/// # Errors
-/// When the system refuses.
-pub(crate) fn map_privately(file: &std::fs::File) -> std::io::Result<memmap2::MmapRaw> {
-    // SAFETY: no reference to the bytes is made here. Who reads them in Python reads what is there: the file is a memory
-    // file of this user's, written before it is named and neither written to nor truncated afterwards.
-    Ok(unsafe { memmap2::MmapOptions::new().map_copy(file) }?.into())
+/// Memory of this process's own: what is written to it stays here, and it is unmapped when this is dropped.
+pub(crate) struct Pages {
+    address: std::ptr::NonNull<std::ffi::c_void>,
+    /// In bytes.
+    length: usize,
 }
 
-/// Gives a mapping's pages back, some at a time: meanwhile nobody else in this process can map or unmap memory.
-pub(crate) fn unmap_in_pieces(map: memmap2::MmapRaw) {
-    /// In bytes; a third of a millisecond.
-    const PIECE: usize = 4 << 20;
-    for start in (0..map.len()).step_by(PIECE) {
-        let length = PIECE.min(map.len() - start);
-        let advice = memmap2::UncheckedAdvice::DontNeed;
-        // SAFETY: the mapping is ours alone and goes, so that nobody reads what this changes.
-        let _ = unsafe { map.unchecked_advise_range(advice, start, length) };
+// SAFETY: it is an address range that no thread owns; nothing here reads or writes the bytes.
+unsafe impl Send for Pages {}
+// SAFETY: as above.
+unsafe impl Sync for Pages {}
+
+impl Pages {
+    /// Maps memory files side by side, the given number of bytes of each, all but the last whole pages.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn map(files: &[(std::fs::File, usize)]) -> std::io::Result<Pages> {
+        use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous};
+        let (mode, length) =
+            (ProtFlags::READ | ProtFlags::WRITE, files.iter().map(|(_, length)| length).sum());
+        // SAFETY: it is new memory, wherever there is room.
+        let address = unsafe {
+            mmap_anonymous(std::ptr::null_mut(), length, mode, MapFlags::PRIVATE | MapFlags::NORESERVE)?
+        };
+        let address = std::ptr::NonNull::new(address).ok_or(std::io::ErrorKind::OutOfMemory)?;
+        let (pages, mut at) = (Pages { address, length }, 0);
+        for (file, length) in files {
+            let place = address.as_ptr().wrapping_byte_add(at);
+            // SAFETY: it replaces a part of the memory above, of which nobody knows yet. Who reads it in Python reads
+            // what is there: memory files of this user's are written before they are named and not truncated.
+            unsafe { mmap(place, *length, mode, MapFlags::PRIVATE | MapFlags::FIXED, file, 0)? };
+            at += length;
+        }
+        Ok(pages)
+    }
+
+    pub(crate) fn address(&self) -> *mut u8 {
+        self.address.as_ptr().cast()
+    }
+
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Gives the memory back, some at a time: meanwhile nobody else in this process can map or unmap any.
+    pub(crate) fn give_back(self) {
+        /// In bytes; a third of a millisecond.
+        const PIECE: usize = 4 << 20;
+        for start in (0..self.length).step_by(PIECE) {
+            let place = self.address.as_ptr().wrapping_byte_add(start);
+            let length = PIECE.min(self.length - start);
+            // SAFETY: the memory is ours alone and goes, so that nobody reads what this changes.
+            let _ = unsafe { rustix::mm::madvise(place, length, rustix::mm::Advice::LinuxDontNeed) };
+        }
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: it was mapped here, and whoever has a view of it has what this is a part of.
+        let _ = unsafe { rustix::mm::munmap(self.address.as_ptr(), self.length) };
     }
 }
 

@@ -65,13 +65,13 @@ class SharedFile:
         self.descriptor = -1
         self.size = total = sum(buffer.nbytes for buffer in buffers)
         check_room(total)
-        self.descriptor = _new_file(total)
+        self.descriptor = new_file(total)
         try:
             offset, inode = 0, os.fstat(self.descriptor).st_ino
             for buffer in buffers:
-                _write(self.descriptor, buffer, offset)
+                write(self.descriptor, buffer, offset)
                 self.blobs.append((os.getpid(), self.descriptor, inode, offset, buffer.nbytes))
-                offset += -(-buffer.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
+                offset += pages(buffer.nbytes)
             if os.fstat(self.descriptor).st_size < offset:
                 os.ftruncate(self.descriptor, offset)
         except OSError as error:
@@ -135,7 +135,7 @@ def most_files() -> float:
     return float("inf") if usual == resource.RLIM_INFINITY else usual
 
 
-def _new_file(size: int) -> int:
+def new_file(size: int) -> int:
     """Return the descriptor of a new memory file; the last ones are left to the rest of the process."""
     most = most_files()
     try:
@@ -188,7 +188,13 @@ def _free() -> float:
     return free if most == "max" else min(free, float(most) - used)
 
 
-def _write(descriptor: int, buffer: memoryview, offset: int) -> None:
+def pages(size: int) -> int:
+    """Return how many bytes the pages have that so many bytes take."""
+    return -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+
+
+def write(descriptor: int, buffer: memoryview, offset: int) -> None:
+    """Write a buffer into a file."""
     view = buffer.cast("B")
     written = 0
     while written < view.nbytes:
@@ -241,12 +247,14 @@ def receive(blobs: Iterable[bytes | Shared]) -> list[memoryview]:
             continue
         key = blob[:3]
         if key not in maps:
-            maps[key] = _map(*key)
+            holder, descriptor, inode = key
+            maps[key] = map_files(holder, [(descriptor, inode, None)])
         found.append(maps[key][offset : offset + length])
     return found
 
 
-def _map(holder: int, descriptor: int, inode: int) -> memoryview:
+def map_files(holder: int, files: list[tuple[int, int, int | None]]) -> memoryview:
+    """Map files of a process side by side: descriptors there, inodes, how many bytes of each; None: all."""
     from _parallel_python import Mapping
 
-    return memoryview(Mapping(holder, descriptor, inode))
+    return memoryview(Mapping(holder, files))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -89,15 +90,18 @@ def concatenate(arrays: Sequence[Any]) -> numpy.ndarray[Any, Any]:
     return joined
 
 
-def _is_like(first: Any, array: Any) -> bool:
-    """Tell whether two arrays are of numbers that can be copied side by side as they are."""
-    import numpy
-
+def is_plain(array: Any) -> bool:
+    """Tell whether something is a numpy array of numbers that can be copied as they lie."""
+    numpy = sys.modules.get("numpy")
     return (
-        type(array) is numpy.ndarray
-        and array.dtype == first.dtype
+        numpy is not None
+        and type(array) is numpy.ndarray
         and array.dtype.kind in "biufc"
         and array.dtype.isnative
-        and array.shape[1:] == first.shape[1:]
         and array.flags.c_contiguous
     )
+
+
+def _is_like(first: Any, array: Any) -> bool:
+    """Tell whether two arrays are of numbers that can be copied side by side as they are."""
+    return is_plain(array) and array.dtype == first.dtype and array.shape[1:] == first.shape[1:]

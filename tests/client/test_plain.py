@@ -367,7 +367,10 @@ print('engines', cluster.engine_set.n)
 def wait_for_end(environment: dict[str, str], profile: str) -> bool:
     """Wait until the process of a set that is about to end has ended."""
     for path in Path(environment["XDG_RUNTIME_DIR"]).glob("parallel-python/*.json"):
-        told = json.loads(path.read_text())
+        try:
+            told = json.loads(path.read_text())
+        except FileNotFoundError:
+            continue  # It has ended meanwhile.
         if told["profile"].startswith(profile):
             assert not wait_until_gone({told["pid"]}, 15)
     return True

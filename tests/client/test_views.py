@@ -318,6 +318,45 @@ def test_3_20_and_21_scatter_and_gather(nb: Notebook) -> None:
     )
 
 
+def test_3_21_large_arrays_are_gathered_in_place(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        import gc, os, numpy as np
+        def files():
+            gc.collect()
+            names = [f'/proc/self/fd/{n}' for n in os.listdir('/proc/self/fd')]
+            return sum('memfd:parallel-python' in os.readlink(name) for name in names if os.path.islink(name))
+        before = files()
+        for array in (np.arange(3_000_001), np.arange(9_000_003, dtype='i2').reshape(-1, 3),
+                      np.arange(2_500_000.).view(complex), np.arange(20_000_007) % 2 == 0):
+            dview.scatter('x', array, block=True)
+            back = dview.gather('x', block=True)
+            assert back.dtype == array.dtype and (back == array).all()
+            back += back
+            assert (dview.gather('x', block=True) == array).all(), 'what was gathered is a copy'
+        assert files() == before, 'what it was written into is closed'
+        # Each engine evaluates an expression once, whatever it gives.
+        dview.execute('import numpy as np; calls = 0')
+        dview.execute('def made(n):\\n    global calls; calls += 1\\n    return np.full(n, mpi_rank)')
+        assert (dview.gather('made(800_000)', block=True) == np.repeat(range(4), 800_000)).all()
+        assert dview['calls'] == [1] * 4
+        # Some of it large; not of one kind; with other columns; out of order.
+        mixed = dview.gather('made(2_500_000) if mpi_rank % 2 else np.arange(2)', block=True)
+        assert len(mixed) == 5_000_004 and list(mixed[:3]) == [0, 1, 1] and dview['calls'] == [1, 2, 1, 2]
+        kinds = dview.gather("np.ones(900_000, dtype='f8' if mpi_rank else 'f4')", block=True)
+        assert kinds.dtype == 'f8' and len(kinds) == 3_600_000
+        raises(ValueError, 'must match exactly', dview.gather, 'np.ones((900_000, mpi_rank + 1))', block=True)
+        assert (rc[[3, 1]].gather('made(2_500_000)', block=True) == np.repeat([3, 1], 2_500_000)).all()
+        assert (rc[[2, 2]].gather('made(2_500_000)', block=True) == 2).all()
+        fails = 'made(2_500_000) if mpi_rank % 2 else 1 // 0'
+        raises(ipp.CompositeError, 'ZeroDivisionError', dview.gather, fails, block=True)
+        left = "len(__import__('parallel_python.engine.parts').engine.parts._offered)"
+        assert dview[left] == [0] * 4, 'nothing is held'
+        """,
+    )
+
+
 def test_3_22_dealt_out(nb: Notebook) -> None:
     check(
         nb,

@@ -12,9 +12,10 @@ from parallel_python.client.mapresult import AsyncMapResult
 from parallel_python.client.submission import Call
 from parallel_python.engine import operations
 from parallel_python.serialize import choice
+from parallel_python.view import gathering
 from parallel_python.view.base import View
 from parallel_python.view.gathered import gathered
-from parallel_python.view.partition import divisible, is_frame, items, length, mapper_for
+from parallel_python.view.partition import Map, divisible, is_frame, items, length, mapper_for
 
 
 class DirectView(View):
@@ -254,11 +255,12 @@ class DirectView(View):
         """
         mapper = mapper_for(dist)
         chosen = self.client._targets(self.targets if targets is None else targets)
+        blocks = self.block if block is None else block
+        if blocks and type(mapper) is Map and len(set(chosen)) == len(chosen):
+            return gathered(gathering.gather(self, key, chosen, mapper))
         parts = self._note(self.client._apply(chosen, operations.pull, (key,), {}, self.label))
         result = AsyncMapResult(self.client, parts, mapper, "gather")
-        if self.block if block is None else block:
-            return gathered(self._wait(result).get())
-        return result
+        return gathered(self._wait(result).get()) if blocks else result
 
     def map(  # type: ignore[override]
         self,

@@ -1,0 +1,113 @@
+"""Gathering a large array without joining it: each engine writes its part into the memory of the whole.
+
+::
+
+    offer ─► engines say what their parts are like ─► Room of their size ─► deliver ─► one array
+
+So an array is copied once on its way, and takes its own size of memory while it comes, not twice that. What
+is no large array comes with the first answer; parts that do not fit together come as values, to be joined.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from parallel_python import bulk
+from parallel_python.client.asyncresult import AsyncResult
+from parallel_python.client.submission import Call
+from parallel_python.engine import parts
+from parallel_python.engine.parts import Offer
+from parallel_python.room import Room
+
+if TYPE_CHECKING:
+    from parallel_python.view.direct import DirectView
+    from parallel_python.view.partition import Map
+
+
+def gather(view: DirectView, key: str, targets: list[int], mapper: Map) -> Any:
+    """Return the sequence whose parts engines hold under a name, in order.
+
+    Parameters
+    ----------
+    view : DirectView
+        Whose engines.
+    key : str
+        The name, or an expression, which each engine evaluates once.
+    targets : list of int
+        Which engines, none of them twice.
+    mapper : Map
+        How what is not written in place is joined.
+
+    Raises
+    ------
+    CompositeError
+        What engines raised.
+    OutOfMemory
+        When there is no memory for the whole.
+    """
+    token = uuid.uuid4().hex
+    try:
+        return _gather(view, key, targets, mapper, token)
+    except BaseException:
+        # What has failed on one engine, or was interrupted, is held by others.
+        with suppress(Exception):
+            view.client._apply(targets, parts.withdraw, (token,), {})
+        raise
+
+
+def _gather(view: DirectView, key: str, targets: list[int], mapper: Map, token: str) -> Any:
+    found = _on_each(view, targets, parts.offer, [(key, token, len(targets))] * len(targets))
+    offering = [place for place, value in enumerate(found) if isinstance(value, Offer)]
+    if not offering:
+        return mapper.join(found)
+    room = _room(found) if len(offering) == len(found) else None
+    delivered = _on_each(
+        view,
+        [targets[place] for place in offering],
+        parts.deliver,
+        [(token, room and room.place, room and room.offsets[place]) for place in offering],
+    )
+    if room is None:
+        for place, value in zip(offering, delivered, strict=True):
+            found[place] = value
+        return mapper.join(found)
+    for value, offset in zip(delivered, room.offsets, strict=True):
+        if value is not None:
+            # Its engine does not share memory with this process.
+            room.place.write(memoryview(value).cast("B"), offset)
+    return _array(found, room)
+
+
+def _on_each(
+    view: DirectView, targets: list[int], function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]
+) -> list[Any]:
+    """Call a function on each engine with arguments of its own; the values."""
+    if all(one == arguments[0] for one in arguments):
+        sent = view.client._apply(targets, function, arguments[0], {}, view.label)
+    else:
+        calls: list[Call] = [(function, one, {}) for one in arguments]
+        sent = view.client._apply_each(targets, calls, calls[0], view.label)
+    result = AsyncResult(view.client, view._note(sent), "gather", targets, owner=True)
+    values: list[Any] = view._wait(result).get()
+    return values
+
+
+def _room(offers: Sequence[Offer]) -> Room | None:
+    """Return memory for parts side by side, if they are of one array and there is a file to be had."""
+    first = offers[0]
+    if any(one.dtype != first.dtype or one.shape[1:] != first.shape[1:] for one in offers):
+        return None
+    with suppress(bulk.TooManyFiles):
+        return Room([one.size for one in offers])
+    return None
+
+
+def _array(offers: Sequence[Offer], room: Room) -> Any:
+    import numpy
+
+    rows = sum(one.shape[0] for one in offers)
+    shape = (rows, *offers[0].shape[1:])
+    return numpy.frombuffer(room.read(), offers[0].dtype).reshape(shape)
