@@ -137,6 +137,7 @@ def take_turns(*kernels: TimedKernel) -> list[Figures]:
                 measure(kernel, code, figures)
     for kernel, figures in sides:
         kernel.cell(FORGET)
+        come_to_rest(kernels)
         before = memory(kernel)
         kernel.cell(PUSH)
         figures["memory of a push of 100 MB, MB"].append(memory(kernel) - before)
