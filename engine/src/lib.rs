@@ -19,6 +19,7 @@ mod capture;
 mod client;
 mod config;
 mod descriptors;
+mod dropped;
 mod farewell;
 mod ffi;
 mod group;
@@ -40,6 +41,7 @@ fn _parallel_python(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("SOURCES", env!("PARALLEL_PYTHON_SOURCES"))?;
     sources::register(module)?;
     mapping::register(module)?;
+    dropped::register(module)?;
     worker::register(module)?;
     zygote::register(module)?;
     client::register(module)?;

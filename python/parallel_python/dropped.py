@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from _parallel_python import Dropped
+
 
 def watch(interrupt_again: Callable[[], None]) -> None:
     """Have something called when Python has dropped a `KeyboardInterrupt`.
@@ -12,14 +14,7 @@ def watch(interrupt_again: Callable[[], None]) -> None:
     Parameters
     ----------
     interrupt_again : callable
-        Interrupts in a moment, not at once: it is called within the finalizer.
+        Interrupts in a moment, not at once: it is called within the finalizer. It is no Python function, in
+        which an interrupt that comes again would be dropped for good.
     """
-    former = sys.unraisablehook
-
-    def dropped(unraisable: sys.UnraisableHookArgs) -> None:
-        if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            interrupt_again()
-        else:
-            former(unraisable)
-
-    sys.unraisablehook = dropped
+    sys.unraisablehook = Dropped(interrupt_again, sys.unraisablehook)
