@@ -19,6 +19,10 @@ pub type Changes = Vec<(ByteBuf, Option<ByteBuf>)>;
 /// Where the linker looks for libraries. It reads this once.
 const LIBRARIES: &[u8] = b"LD_LIBRARY_PATH";
 
+/// Where the process is, as shells and Open MPI's launcher have it, whether or not it was there before. Who copies a
+/// process compares the folder itself.
+const FOLDER: &[u8] = b"PWD";
+
 /// Where it looks in any case (ld.so(8)).
 const SYSTEM: [&str; 4] = ["/lib", "/usr/lib", "/lib64", "/usr/lib64"];
 
@@ -56,7 +60,7 @@ impl Environment {
             }
             let is_launchers = self.launchers.iter().any(|start| name.starts_with(start.as_bytes()));
             let is_mpis = **name == *LIBRARIES && self.folders(before) == self.folders(after);
-            if !is_launchers && !is_mpis {
+            if !is_launchers && !is_mpis && **name != *FOLDER {
                 return Err(String::from_utf8_lossy(name).into_owned());
             }
             changes.push((name.clone(), after.cloned()));
@@ -108,11 +112,12 @@ mod tests {
         let environment = Environment::new(own, vec!["PMI_".to_owned()], Some(&libmpi));
         let (home, port, libraries) = ("HOME=/home", "PMI_PORT=1", "LD_LIBRARY_PATH=/one:/two");
         let with_mpi = &format!("LD_LIBRARY_PATH={mpi}:/usr/lib:/one:{mpi}:/two");
-        let table: [(&[&str], Result<&str, &str>); 9] = [
+        let table: [(&[&str], Result<&str, &str>); 10] = [
             (&[home, port, libraries], Ok("")),
             (&[home, port, libraries, "PMI_RANK=3"], Ok("PMI_RANK=3")),
             (&[home, "PMI_PORT=2", libraries], Ok("PMI_PORT=2")),
             (&[home, libraries], Ok("-PMI_PORT")),
+            (&[home, port, libraries, "PWD=/home"], Ok("PWD=/home")),
             (&[home, port, with_mpi], Ok(with_mpi)),
             (&[home, port, "LD_LIBRARY_PATH=/two:/one"], Err("LD_LIBRARY_PATH")),
             (&[home, port, libraries, "COLOUR=blue"], Err("COLOUR")),
