@@ -19,10 +19,6 @@ pub type Changes = Vec<(ByteBuf, Option<ByteBuf>)>;
 /// Where the linker looks for libraries. It reads this once.
 const LIBRARIES: &[u8] = b"LD_LIBRARY_PATH";
 
-/// Where the process is, as shells and Open MPI's launcher have it, whether or not it was there before. Who copies a
-/// process compares the folder itself.
-const FOLDER: &[u8] = b"PWD";
-
 /// Where it looks in any case (ld.so(8)).
 const SYSTEM: [&str; 4] = ["/lib", "/usr/lib", "/lib64", "/usr/lib64"];
 
@@ -60,7 +56,7 @@ impl Environment {
             }
             let is_launchers = self.launchers.iter().any(|start| name.starts_with(start.as_bytes()));
             let is_mpis = **name == *LIBRARIES && self.folders(before) == self.folders(after);
-            if !is_launchers && !is_mpis && **name != *FOLDER {
+            if !is_launchers && !is_mpis {
                 return Err(String::from_utf8_lossy(name).into_owned());
             }
             changes.push((name.clone(), after.cloned()));
@@ -109,7 +105,7 @@ mod tests {
         let mpi = folder.path().display();
         let own = variables(&["HOME=/home", "PMI_PORT=1", "LD_LIBRARY_PATH=/one:/two"]);
         let libmpi = folder.path().join("libmpi.so");
-        let environment = Environment::new(own, vec!["PMI_".to_owned()], Some(&libmpi));
+        let environment = Environment::new(own, vec!["PMI_".to_owned(), "PWD".to_owned()], Some(&libmpi));
         let (home, port, libraries) = ("HOME=/home", "PMI_PORT=1", "LD_LIBRARY_PATH=/one:/two");
         let with_mpi = &format!("LD_LIBRARY_PATH={mpi}:/usr/lib:/one:{mpi}:/two");
         let table: [(&[&str], Result<&str, &str>); 10] = [

@@ -18,6 +18,8 @@ LAUNCHERS = (
     *LAUNCHER,
     "OPAL_",
     "PATH",
+    # Where there was none; the folder itself is compared.
+    "PWD",
     "GFORTRAN_UNBUFFERED_PRECONNECTED",
     "HFI_NO_BACKTRACE",
     "IPATH_NO_BACKTRACE",
