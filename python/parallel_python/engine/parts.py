@@ -3,7 +3,8 @@
 ::
 
     offer(expression, token, n) ─► what the part is like, or the value itself where it is nothing of the kind
-    deliver(token, place)       ─► the part is in its place, or the part itself where that is not here
+    deliver(token, place, …)    ─► the part is in its place, or the part itself where that is not here
+    hand_over(token)            ─► the part itself
     withdraw(token)                nobody wants it any more
 
 **Invariant**: an expression is evaluated once; what was offered is held until it is delivered, or `MOST`
@@ -54,12 +55,16 @@ def offer(expression: str, token: str, n: int) -> Any:
     return Offer(value.dtype.str, value.shape, value.nbytes)
 
 
-def deliver(token: str, place: Place | None, offset: int | None) -> Any:
-    """Write what was offered where it is to be; or return it, where that is nowhere or on another machine."""
+def deliver(token: str, place: Place, offset: int) -> Any:
+    """Write what was offered where it is to be, from `offset` on; or return it, where that is elsewhere."""
     value, content = _offered.pop(token)
-    if place is None or offset is None or os.environ.get("PARALLEL_PYTHON_BULK") == "mpi":
-        return value
-    return None if place.write(content, offset) else value
+    is_here = os.environ.get("PARALLEL_PYTHON_BULK") != "mpi" and place.write(content, offset)
+    return None if is_here else value
+
+
+def hand_over(token: str) -> Any:
+    """Return what was offered, which is not to be written anywhere."""
+    return _offered.pop(token)[0]
 
 
 def withdraw(token: str) -> None:

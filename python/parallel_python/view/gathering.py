@@ -11,7 +11,7 @@ is no large array comes with the first answer; parts that do not fit together co
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from parallel_python.engine.parts import Offer
 from parallel_python.room import Room
 
 if TYPE_CHECKING:
+    from parallel_python.client.part import Part
     from parallel_python.view.direct import DirectView
     from parallel_python.view.partition import Map
 
@@ -59,37 +60,29 @@ def gather(view: DirectView, key: str, targets: list[int], mapper: Map) -> Any:
 
 
 def _gather(view: DirectView, key: str, targets: list[int], mapper: Map, token: str) -> Any:
-    found = _on_each(view, targets, parts.offer, [(key, token, len(targets))] * len(targets))
+    client, label = view.client, view.label
+    found = _values(view, client._apply(targets, parts.offer, (key, token, len(targets)), {}, label), targets)
     offering = [place for place, value in enumerate(found) if isinstance(value, Offer)]
     if not offering:
         return mapper.join(found)
     room = _room(found) if len(offering) == len(found) else None
-    delivered = _on_each(
-        view,
-        [targets[place] for place in offering],
-        parts.deliver,
-        [(token, room and room.place, room and room.offsets[place]) for place in offering],
-    )
     if room is None:
-        for place, value in zip(offering, delivered, strict=True):
+        those = [targets[place] for place in offering]
+        values = _values(view, client._apply(those, parts.hand_over, (token,), {}, label), those)
+        for place, value in zip(offering, values, strict=True):
             found[place] = value
         return mapper.join(found)
-    for value, offset in zip(delivered, room.offsets, strict=True):
+    calls: list[Call] = [(parts.deliver, (token, room.place, offset), {}) for offset in room.offsets]
+    left = _values(view, client._apply_each(targets, calls, calls[0], label), targets)
+    for value, offset in zip(left, room.offsets, strict=True):
         if value is not None:
             # Its engine does not share memory with this process.
             room.place.write(memoryview(value).cast("B"), offset)
     return _array(found, room)
 
 
-def _on_each(
-    view: DirectView, targets: list[int], function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]
-) -> list[Any]:
-    """Call a function on each engine with arguments of its own; the values."""
-    if all(one == arguments[0] for one in arguments):
-        sent = view.client._apply(targets, function, arguments[0], {}, view.label)
-    else:
-        calls: list[Call] = [(function, one, {}) for one in arguments]
-        sent = view.client._apply_each(targets, calls, calls[0], view.label)
+def _values(view: DirectView, sent: list[Part], targets: list[int]) -> list[Any]:
+    """Wait for what was sent to engines; their values, in order."""
     result = AsyncResult(view.client, view._note(sent), "gather", targets, owner=True)
     values: list[Any] = view._wait(result).get()
     return values
