@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
+
+#: The engine library of the build that is installed.
+LIBRARY = (
+    Path(shutil.which("parallel-python", path=str(BIN)) or "")
+    .resolve()
+    .with_name("libparallel_python_engine.so")
+)
 
 #: Every environment that was made, so that a test that fails leaves no engines running.
 _made: list[dict[str, str]] = []

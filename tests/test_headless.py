@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from headless import BIN, engines
+from headless import BIN, LIBRARY, engines
 from notebook import descendants, mpiexec_of, wait_until_gone
 
 #: A plain Python: it loads the engine library as an extension module, and says what it found.
@@ -44,8 +43,7 @@ def script(environment: dict[str, str], code: str) -> str:
     assert entry.stat().st_mode & 0o077 == 0, "only the owner may read it"
     socket = Path(json.loads(entry.read_text())["socket"])
     assert socket.parent.stat().st_mode & 0o077 == 0, "only the owner may connect"
-    library = Path(shutil.which("parallel-python", path=str(BIN)) or "").resolve().parent
-    arguments = [sys.executable, "-c", SCRIPT + code, library / "libparallel_python_engine.so", socket]
+    arguments = [sys.executable, "-c", SCRIPT + code, LIBRARY, socket]
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -29,10 +29,7 @@ impl Dropped {
     fn __call__(&self, unraisable: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = unraisable.py();
         let kind = unraisable.getattr("exc_type")?;
-        if kind
-            .cast::<PyType>()
-            .is_ok_and(|kind| kind.is_subclass_of::<PyKeyboardInterrupt>().unwrap_or(false))
-        {
+        if kind.cast::<PyType>()?.is_subclass_of::<PyKeyboardInterrupt>()? {
             self.interrupt_again.call0(py)?;
         } else {
             self.former.call1(py, (unraisable,))?;

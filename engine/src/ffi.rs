@@ -245,7 +245,7 @@ impl Pages {
         for (file, length) in files {
             let place = address.as_ptr().wrapping_byte_add(at);
             // SAFETY: it replaces a part of the memory above, of which nobody knows yet. Who reads it in Python reads
-            // what is there: memory files of this user's are written before they are named and not truncated.
+            // what is there: memory files of this user's are written before they are mapped and not truncated.
             unsafe { mmap(place, *length, mode, MapFlags::PRIVATE | MapFlags::FIXED, file, 0)? };
             at += length;
         }

@@ -37,8 +37,10 @@ impl Mapping {
         let failed = |error: &dyn Display| format!("shared memory cannot be mapped: {error}");
         let open = |(descriptor, inode, length): (u32, u64, Option<usize>)| {
             let file = Shared { holder, descriptor, inode, offset: 0, length: 0 }.open()?;
-            let all = file.metadata().map_err(|error| failed(&error))?.len();
-            let length = length.map_or_else(|| usize::try_from(all).map_err(|error| failed(&error)), Ok)?;
+            let length = match length {
+                Some(length) => length,
+                None => file.metadata().map_err(|error| failed(&error))?.len() as usize,
+            };
             Ok::<_, String>((file, length))
         };
         let pages = py.detach(|| {

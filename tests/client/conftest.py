@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
-from pathlib import Path
 
 import pytest
 
-from headless import BIN
+from headless import LIBRARY
 from parallel_python.client import connecting, link
 from parallel_python.client.client import Client
 from twin import Twin
@@ -19,8 +17,7 @@ from twin import Twin
 @pytest.fixture(scope="session", autouse=True)
 def library() -> None:
     """The engine library, which maps memory files: `parallel_python` itself is imported from its sources."""
-    folder = Path(shutil.which("parallel-python", path=str(BIN)) or "").resolve().parent
-    path = str(folder / "libparallel_python_engine.so")
+    path = str(LIBRARY)
     loader = ExtensionFileLoader("_parallel_python", path)
     module = loader.create_module(ModuleSpec("_parallel_python", loader, origin=path))
     loader.exec_module(module)
