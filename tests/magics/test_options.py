@@ -34,13 +34,15 @@ def test_1_10_targets_of_one_cell_are_its_own_also_after_an_error(nb: Notebook) 
 
 def test_1_13_progress_after_names_who_still_runs(nb: Notebook) -> None:
     cell = nb.ok("%%px --progress-after 0\nimport time\ntime.sleep(0 if mpi_rank else 1.5)")
-    first, *updates = cell.of_type("display_data", "update_display_data")
-    assert first["data"]["text/plain"].startswith("%px:   0%|") and "<progress" in first["data"]["text/html"]
-    texts = [update["data"]["text/plain"] for update in updates]
+    bars = cell.of_type("display_data", "update_display_data")
+    assert all("<progress" in bar["data"]["text/html"] for bar in bars)
+    texts = [bar["data"]["text/plain"] for bar in bars]
+    # Engines may have ended before the first is drawn.
+    assert texts[0].startswith("%px: ") and "still run" in texts[0], texts
     assert any("3/4" in text and text.endswith("engine 0 still runs") for text in texts), texts
     assert texts[-1].startswith("%px: 100%") and "4/4" in texts[-1]
-    ids = {part["transient"]["display_id"] for part in [first, *updates]}
-    assert len(ids) == 1, "one bar, updated in place"
+    ids = {bar["transient"]["display_id"] for bar in bars}
+    assert len(ids) == len(cell.of_type("display_data")) == 1, "one bar, updated in place"
 
 
 def test_1_13_progress_never_and_not_in_short_cells(nb: Notebook) -> None:

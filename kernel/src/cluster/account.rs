@@ -47,7 +47,11 @@ impl Own {
             .collect();
         for task in lost {
             let what = if task <= status.ended { "what it reported" } else { "the task" };
-            let why = format!("engine {rank} lives, but {what} was lost on the way over engine 0");
+            let why = format!(
+                "engine {rank} lives, but {what} was lost on the way over engine 0, which passes nothing on any more; \
+                 {} starts afresh",
+                self.restart,
+            );
             out.notices.push(Notice::Lost { task, rank, why, lives: true });
             if let Some(engine) = self.engines.get_mut(&rank) {
                 engine.tasks.retain(|given| *given != task);
