@@ -38,6 +38,15 @@ def test_a_plain_cell_can_be_interrupted(nb: Notebook) -> None:
     assert nb.ok("1+1").results == ["2"]
 
 
+@pytest.mark.parametrize("px", ["", "%%px\n"])
+def test_what_follows_an_interrupt_ends_no_wait_of_the_next_cell(nb: Notebook, px: str) -> None:
+    """A call of C that is told that a signal came fails, whatever signal it was."""
+    cell = nb.interrupt_when(f"{px}import time\nprint('begun', flush=True)\ntime.sleep(600)", "begun")
+    assert "KeyboardInterrupt" in cell.error
+    cell = nb.ok(f"{px}import ctypes\nprint(ctypes.CDLL(None).usleep(700_000))")
+    assert "-1" not in cell.stdout and "0" in cell.stdout
+
+
 LOCAL_WAITS = {
     "an event": "import threading; go(); threading.Event().wait()",
     "a condition": "import threading; c = threading.Condition(); c.acquire(); go(); c.wait()",

@@ -1,7 +1,7 @@
 //! When an interrupt may reach Python.
 //!
-//! **Invariant**: SIGINT is sent only between [`Interrupt::arm`] and [`Interrupt::disarm`], which Python calls
-//! around user code. An interrupt for a request that Python has not begun yet is kept until it begins;
+//! **Invariant**: SIGINT and what follows it are sent only between [`Interrupt::arm`] and [`Interrupt::disarm`], which
+//! Python calls around user code. An interrupt for a request that Python has not begun yet is kept until it begins;
 //! one that comes after a request's user code has ended is dropped. One that comes where Python would keep a lock for
 //! ever, or drops it, comes again a little later, if the same code still runs.
 
@@ -51,6 +51,13 @@ struct State {
     turn: u64,
 }
 
+impl State {
+    /// Whether the code that began as number `turn` still runs.
+    fn runs(&self, turn: u64) -> bool {
+        self.armed && self.turn == turn
+    }
+}
+
 impl Interrupt {
     /// To be created on Python's main thread.
     pub(super) fn new() -> Self {
@@ -85,7 +92,7 @@ impl Interrupt {
     }
 
     /// Raises `KeyboardInterrupt` in what runs, and interrupts the processes that it started.
-    pub(super) fn deliver(&self) {
+    pub(super) fn deliver(self: &Arc<Self>) {
         let mut state = self.state();
         if state.armed {
             self.signal(&state);
@@ -100,7 +107,7 @@ impl Interrupt {
         let (interrupt, meant) = (Arc::clone(self), self.state().turn);
         let again = move || {
             let state = interrupt.state();
-            if state.armed && state.turn == meant {
+            if state.runs(meant) {
                 interrupt.signal(&state);
             }
         };
@@ -111,9 +118,17 @@ impl Interrupt {
     }
 
     /// Signals Python: under the lock, so that the signal comes before `disarm` returns.
-    fn signal(&self, _locked: &MutexGuard<'_, State>) {
+    fn signal(self: &Arc<Self>, locked: &MutexGuard<'_, State>) {
         ffi::signal_thread(self.main, libc::SIGINT);
-        nudge::follow(self.main);
+        let (interrupt, meant) = (Arc::clone(self), locked.turn);
+        nudge::follow(move || {
+            let state = interrupt.state();
+            let runs = state.runs(meant);
+            if runs {
+                nudge::end_wait(interrupt.main);
+            }
+            runs
+        });
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,10 +1,10 @@
 //! When an interrupt may reach Python.
 //!
-//! **Invariant**: SIGINT is sent only between [`Guard::begin`] and [`Guard::end`] of the task that was meant, and
-//! has arrived when `end` returns. One for a task that has not begun is kept until it does; one for a task that
+//! **Invariant**: SIGINT and what follows it are sent only between [`Guard::begin`] and [`Guard::end`] of the task that
+//! was meant, and have arrived when `end` returns. One for a task that has not begun is kept until it does; one for a task that
 //! is over is forgotten.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use fabric::message::task::TaskId;
 use fabric::mpi::MpiCalls;
@@ -15,7 +15,7 @@ pub(super) struct Guard {
     main: libc::pthread_t,
     /// There once MPI is up: an MPI call that waits does not notice a signal by itself.
     mpi: OnceLock<MpiCalls>,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -30,7 +30,7 @@ struct State {
 impl Guard {
     /// To be made on Python's main thread.
     pub(super) fn new() -> Guard {
-        Guard { main: ffi::this_thread(), mpi: OnceLock::new(), state: Mutex::default() }
+        Guard { main: ffi::this_thread(), mpi: OnceLock::new(), state: Arc::default() }
     }
 
     /// MPI is up.
@@ -44,7 +44,7 @@ impl Guard {
         let mut state = self.state();
         state.running = Some(task);
         if state.early == Some(task) {
-            self.send();
+            self.send(task);
         }
     }
 
@@ -61,7 +61,7 @@ impl Guard {
         state.interrupted = Some(task);
         if state.running == Some(task) {
             // Under the lock, so that it is sent before `end` returns.
-            self.send();
+            self.send(task);
             group::interrupt_children();
         } else {
             state.early = Some(task);
@@ -88,15 +88,28 @@ impl Guard {
         self.mpi.get().and_then(|mpi| mpi.within())
     }
 
-    fn send(&self) {
+    /// Signals Python, which runs `task`.
+    fn send(&self, task: TaskId) {
         ffi::signal_thread(self.main, libc::SIGINT);
-        nudge::follow(self.main);
+        let (main, state) = (self.main, Arc::clone(&self.state));
+        nudge::follow(move || {
+            let state = lock(&state);
+            let runs = state.running == Some(task);
+            if runs {
+                nudge::end_wait(main);
+            }
+            runs
+        });
         if let Some(mpi) = self.mpi.get() {
             mpi.signalled();
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
