@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 from jupyter_client.manager import KernelManager
 
+from said import OPENING, Said
+
 ROOT = Path(__file__).resolve().parent.parent
 KERNEL = "parallel-python"
 ENGINES = "application/vnd.parallel-python.engines+json"
@@ -37,16 +39,18 @@ class Cell:
         """Return the contents of messages of these types."""
         return [message["content"] for message in self.messages if message["msg_type"] in kinds]
 
-    def text(self, name: str) -> str:
+    def text(self, name: str) -> Said:
         """Return what one stream said."""
-        return "".join(part["text"] for part in self.of_type("stream") if part["name"] == name)
+        text = "".join(part["text"] for part in self.of_type("stream") if part["name"] == name)
+        busy, idle = (self.messages[end]["header"]["date"] for end in (0, -1))
+        return Said(text, in_order=(idle - busy).total_seconds() < OPENING)
 
     @property
-    def stdout(self) -> str:
+    def stdout(self) -> Said:
         return self.text("stdout")
 
     @property
-    def stderr(self) -> str:
+    def stderr(self) -> Said:
         return self.text("stderr")
 
     @property

@@ -33,7 +33,8 @@ def test_1_10_targets_of_one_cell_are_its_own_also_after_an_error(nb: Notebook) 
 
 
 def test_1_13_progress_after_names_who_still_runs(nb: Notebook) -> None:
-    cell = nb.ok("%%px --progress-after 0\nimport time\ntime.sleep(0 if mpi_rank else 1.5)")
+    code = "from mpi4py import MPI\nimport time\nMPI.COMM_WORLD.Barrier()\ntime.sleep(0 if mpi_rank else 1.5)"
+    cell = nb.ok(f"%%px --progress-after 0\n{code}")
     bars = cell.of_type("display_data", "update_display_data")
     assert all("<progress" in bar["data"]["text/html"] for bar in bars)
     texts = [bar["data"]["text/plain"] for bar in bars]

@@ -6,6 +6,7 @@ Tests are named after their rows of ``ipyparallel-behaviour.md`` §1.
 from __future__ import annotations
 
 from notebook import Notebook, lines
+from said import by_rank
 
 
 def test_1_04_pxresult_shows_the_last_result_again(nb: Notebook) -> None:
@@ -105,7 +106,7 @@ def test_1_22_a_cell_that_waits_has_no_value(nb: Notebook) -> None:
 
 def test_1_24_every_engine_counts_its_own_cells(nb: Notebook) -> None:
     def counts() -> list[int]:
-        return [int(line.split()[1]) for line in nb.ok(COUNT).stdout.splitlines()]
+        return [int(line.split()[1]) for line in by_rank(nb.ok(COUNT).stdout).splitlines()]
 
     before = counts()
     nb.ok("%%px -t 1\npass")
@@ -136,8 +137,8 @@ def test_1_54_execute_is_silent_unless_it_is_asked_not_to_be(nb: Notebook) -> No
     assert nb.ok("print(ar.stdout[0], [reply.execute_result for reply in ar.get()])").stdout == (
         "said\n [None, None, None, None]\n"
     )
-    now = [int(line.split()[1]) for line in nb.ok(COUNT).stdout.splitlines()]
-    then = [int(line.split()[1]) for line in before.splitlines()]
+    now = [int(line.split()[1]) for line in by_rank(nb.ok(COUNT).stdout).splitlines()]
+    then = [int(line.split()[1]) for line in by_rank(before).splitlines()]
     assert [late - early for early, late in zip(then, now, strict=True)] == [1, 1, 1, 1], (
         "the counting cell alone"
     )
