@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import time
 
 import pytest
 
 import parallel_python as ipp
 from parallel_python.client.client import Client
+from parallel_python.client.part import Part
 from parallel_python.engine import operations
 from twin import Twin
 
@@ -66,6 +68,20 @@ def test_4_14_items(rc: Client) -> None:
         with pytest.raises(ipp.CompositeError) as caught:
             failed[key]
         assert len(caught.value.elist) == 2
+
+
+def test_4_26_behind_the_loop_the_result_is_done(rc: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    note_done = Client._note_done
+
+    def note_late(self: Client, part: Part) -> None:
+        """Leave the processor to whoever waited for the part."""
+        time.sleep(0.05)
+        note_done(self, part)
+
+    monkeypatch.setattr(Client, "_note_done", note_late)
+    pending = rc[:].apply(int)
+    assert list(pending) == [0] * 4
+    assert pending.done() and pending[3] == 0
 
 
 def test_4_26_iterating_gives_what_get_gives(rc: Client, twin: Twin) -> None:

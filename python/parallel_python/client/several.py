@@ -148,6 +148,8 @@ class Several:
                 yield part.error
             else:
                 raise whole._combined([part.error])
+        # A part wakes who waits for it before it is counted: behind the loop the result is done.
+        whole.wait()
 
     def _comes_in_parts(self) -> bool:
         """Tell whether the value is what the tasks give, one after the other."""
