@@ -100,6 +100,16 @@ class Page:
         self.screenshot(self.folder / "timed-out.png")
         raise AssertionError(f"not within {timeout} s: {expression}; see {self.folder}/timed-out.png")
 
+    def note(self, expression: str) -> None:
+        """Have the page keep each value that an expression takes from now on, in the set `noted`."""
+        self.evaluate(
+            f"""(() => {{
+              window.noted = new Set();
+              const changed = {{ childList: true, characterData: true, subtree: true }};
+              new MutationObserver(() => window.noted.add({expression})).observe(document.body, changed);
+            }})()"""
+        )
+
     def click(self, selector: str) -> None:
         """Click in the middle of the first element that matches, once it stays and nothing covers it."""
         self.wait_for(STAYS % json.dumps(selector))

@@ -119,9 +119,10 @@ def test_5_26_to_29_a_cluster_from_its_making_to_its_end(tmp_path: Path, server:
             f"document.querySelector({item('mpi:one')!r}).classList.contains('jp-mod-active')"
         )
 
+        page.note(says("mpi:one", "State: starting"))
         page.click(button("mpi:one", "Start"))
-        page.wait_for(says("mpi:one", "State: starting"))
         page.wait_for(says("mpi:one", "State: running"))
+        assert page.evaluate("noted.has(true)")
         page.wait_for("document.querySelectorAll('.pp-mod-notebook').length == 1")
         assert page.evaluate("document.querySelector('.pp-mod-notebook').innerText.includes('book.ipynb')")
         page.screenshot(pictures / "clusters-2-running.png")
@@ -183,6 +184,8 @@ def test_5_27_the_server_is_asked_only_while_somebody_looks(tmp_path: Path, serv
         # The panel is closed.
         page.click(TAB)
         page.wait_for("!(document.querySelector('.pp-Clusters')?.getBoundingClientRect().width > 0)")
+        # The server may just have been asked.
+        page.evaluate("new Promise(done => setTimeout(done, 3000))")
         before = page.evaluate(asked)
         page.evaluate("new Promise(done => setTimeout(done, 6000))")
         assert page.evaluate(asked) == before
@@ -219,9 +222,12 @@ def test_what_goes_wrong_is_said(tmp_path: Path, server: Server) -> None:
     with Page(tmp_path) as page:
         open_lab(page, server)
         page.wait_for(says("default:", "State: Stopped"))
+        # The button goes as soon as the list is asked for again.
+        start = f"document.querySelector({button('default:', 'Start')!r})"
+        assert page.evaluate(f"!!(window.startButton = {start})")
         # Started at a terminal meanwhile.
         engines(server.environment, "start", "-n", "1", "--daemonize")
-        page.evaluate(f"document.querySelector({button('default:', 'Start')!r})?.click()")
+        page.evaluate("window.startButton.click()")
         page.wait_for(f"document.querySelector('{DIALOG}')?.innerText.includes('runs already')")
         page.click(f"{DIALOG} .jp-Dialog-footer button")
         page.wait_for(says("default:", "State: running"))

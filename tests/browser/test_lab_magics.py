@@ -36,18 +36,23 @@ if mpi_rank < 3: check(5)
 1/0
 """
 
+COLLAPSED = """%%px --collapse --no-stream
+print('hi')
+'odd' if mpi_rank % 2 else 'even'
+"""
+
 #: Cell, and what is below it when it is done.
 CELLS = [
     (PLOTS, "[output:3]"),
-    ("%%px --collapse\nprint('hi')\nprint('odd' if mpi_rank % 2 else 'even')", "[stdout:0-3] hi"),
-    ("%%px --progress-after 0\nimport time\ntime.sleep(1 if mpi_rank else 4)", "engine 0 still runs"),
-    ("%%px --noblock\nimport time\ndef wait(): time.sleep(3)\nwait() if mpi_rank else None", "AsyncResult"),
-    ("%pxstack", "wait at line"),
+    (COLLAPSED, "[stdout:0-3] hi"),
+    ("%%px --progress-after 0\nimport time\ntime.sleep(1 if mpi_rank else 15)", "engine 0 still runs"),
+    ("%%px --noblock\nimport time\ndef wait(): time.sleep(20)\nwait() if mpi_rank else None", "AsyncResult"),
+    ("%pxstack\n%engines interrupt", "wait at line"),
     ("%%px --stats\nsum(i * i for i in range(300_000 * (mpi_rank + 1)))", "Out[3"),
     (STUCK, "TimeoutError"),
     (FAILING, "ZeroDivisionError"),
     ("%engines restart -n 16\n%px print('up')", "[stdout:15] up"),
-    ("%%px --collapse\nprint('hi')\nprint('odd' if mpi_rank % 2 else 'even')", "[stdout:0-15] hi"),
+    (COLLAPSED, "[stdout:0-15] hi"),
 ]
 
 

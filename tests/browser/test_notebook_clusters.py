@@ -36,14 +36,15 @@ def test_5_30_engines_are_started_and_stopped_in_the_tab(tmp_path: Path) -> None
         page.wait_for(f"{status} == 'invalid engine #'")
         page.evaluate(f"document.querySelector({f'{ROW} input'!r}).select()")
         page("Input.insertText", text="1")
+        page.note(status)
         page.click(f"{ROW} button")
-        page.wait_for(f"{status} == 'starting'")
         page.wait_for(f"{status} == 'running'")
+        assert page.evaluate("noted.has('starting')")
         assert page.evaluate(f"document.querySelector({ROW!r}).cells[3].innerText") == "1"
         assert engines(environment, "list").startswith("default  headless  1 engines")
         page.screenshot(pictures / "notebook-1-running.png")
 
         page.click(f"{ROW} button[title^='Stop']")
-        page.wait_for(f"{status} == 'stopping'")
         page.wait_for(f"{status} == 'stopped'")
+        assert page.evaluate("noted.has('stopping')")
     assert_nothing_runs(environment)

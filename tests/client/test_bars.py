@@ -73,15 +73,25 @@ def test_4_07_the_first_failure_ends_the_wait(rc: Client, twin: Twin) -> None:
     twin.release()
 
 
-def test_2_12_items_of_all_jobs_are_counted(rc: Client, twin: Twin) -> None:
+def test_2_12_items_of_all_jobs_are_counted(rc: Client, twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs: list[Any] = [rc[:].map(str, range(10)), rc[:].apply(int), concurrent.futures.Future()]
     jobs[2].set_result(None)
     rc.wait_interactive(jobs, interval=0)
     assert Bar.made[0].total == Bar.made[0].n == 15 and all(job.done() for job in jobs)
-    twin.hold(0)
+    twin.hold(0, 1, 2, 3)
     pending = rc[:].apply(int)
+
+    def make(*shown: Any) -> Bar:
+        # Three end when they have been counted.
+        for free in twin.free[1:]:
+            free.set()
+        concurrent.futures.wait(pending.split()[1:])
+        return Bar(*shown)
+
+    monkeypatch.setattr(bars, "make_bar", make)
     rc.wait_interactive(timeout=0.05)
-    assert Bar.made[1].total == len(rc.outstanding) + Bar.made[1].n and not pending.done()
+    assert (Bar.made[1].n, Bar.made[1].total) == (3, 4)
+    assert len(rc.outstanding) == 1 and not pending.done()
     twin.release()
     rc.wait_interactive()
     assert not rc.outstanding and pending.done()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from notebook import Notebook
-from notebooks import START, check
+from notebooks import GATE, START, check
 
 
 @pytest.fixture(scope="module", autouse=True)
 def start(nb: Notebook) -> None:
-    check(nb, START)
+    check(nb, START + GATE)
 
 
 def test_2_a_client_needs_nothing(nb: Notebook) -> None:
@@ -165,13 +165,12 @@ def test_2_22_and_23_what_is_kept_can_be_let_go_of(nb: Notebook) -> None:
         """
         client = ipp.Client()
         assert client.results == {} and client.results['nothing'] is None
-        import time
-        part = client[0].apply_async(time.sleep, 0.3)
+        gate = Gate(); part = gate.hold(client[0])
         part.owner = False
         assert part.msg_id in client.metadata and part.msg_id not in client.results
         assert client.metadata[part.msg_id].engine_id == 0
-        part.wait()
-        assert client.results == {part.msg_id: None} and list(client.metadata) == [part.msg_id]
+        gate.open(); part.wait()
+        assert client.results == {part.msg_id: b'x'} and list(client.metadata) == [part.msg_id]
         raises(TypeError, 'only be taken out', client.results.__setitem__, 'x', 1)
         del client.results[part.msg_id]
         assert client.results == {} and len(client.metadata) == 1

@@ -123,7 +123,7 @@ def test_4_23_what_newer_pythons_copy_from_a_future(rc: Client, twin: Twin) -> N
 
 def test_4_23_a_callback_that_waits_is_told_so(rc: Client, twin: Twin) -> None:
     """Callbacks run in the thread that completes results: a wait in it would be for ever."""
-    twin.hold(1)
+    twin.hold(0, 1)
     told: list[BaseException] = []
     called = threading.Event()
 
@@ -146,6 +146,7 @@ def test_4_23_a_callback_that_waits_is_told_so(rc: Client, twin: Twin) -> None:
             called.set()
 
     rc[0].apply(int).add_done_callback(waits)
+    twin.free[0].set()
     assert called.wait(30)
     twin.release()
     assert len(told) == 5 and all("would wait for itself" in str(error) for error in told)

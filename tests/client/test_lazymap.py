@@ -78,6 +78,9 @@ def test_3_54_shutdown_that_does_not_wait(rc: Client, twin: Twin) -> None:
     twin.hold(0, 1, 2, 3)
     executor = rc.executor()
     result, values = executor.submit(note, 1), executor.map(note, range(50))
+    [feed] = executor._feeds
+    with feed._changed:
+        assert feed._changed.wait_for(lambda: len(feed._unfinished) == 4, 30)
     executor.shutdown(wait=False, cancel_futures=True)
     twin.release()
     with pytest.raises(ipp.TaskAborted):

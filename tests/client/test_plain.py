@@ -304,17 +304,19 @@ def test_stopped_and_started_again(environment: dict[str, str]) -> None:
     script(
         environment,
         f"""
-import ipyparallel as ipp, subprocess
+import ipyparallel as ipp, subprocess, time
 def terminal(*words):
     subprocess.run([{str(BIN / "parallel-python")!r}, 'engines', *words], check=True, capture_output=True)
 terminal('start', '-n', '1', '--profile', 'again', '--daemonize')
 rc = ipp.Client(profile='again')
-ar = rc[0].apply_async(__import__('time').sleep, 60)
+ar = rc[0].apply_async(time.sleep, 60)
 terminal('stop', '--profile', 'again')
 try:
     ar.get(30)
 except ipp.RemoteError as error:
     assert error.ename == 'EngineError', error
+while not rc._conversation.ended:
+    time.sleep(0.01)
 try:
     rc[0].apply_sync(int)
 except ipp.EngineError as error:

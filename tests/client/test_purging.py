@@ -19,8 +19,10 @@ PURGES: list[Callable[..., None]] = [
 
 @pytest.mark.parametrize("first", [0, [0], -4])
 def test_2_29_the_first_of_the_history(rc: Client, twin: Twin, first: Any) -> None:
+    twin.hold(0, 1, 2, 3)
     result = rc[:].apply(int)
     result.owner = False
+    twin.release()
     result.wait()
     rc.purge_results(jobs=first)
     assert list(rc.metadata) == result.msg_ids[1:]
@@ -28,9 +30,11 @@ def test_2_29_the_first_of_the_history(rc: Client, twin: Twin, first: Any) -> No
 
 
 @pytest.mark.parametrize(("targets", "left"), [(0, [1, 2, 3]), ([1, 3], [0, 2]), (slice(1, 4), [0])])
-def test_2_29_what_engines_did(rc: Client, targets: Any, left: list[int]) -> None:
+def test_2_29_what_engines_did(rc: Client, twin: Twin, targets: Any, left: list[int]) -> None:
+    twin.hold(0, 1, 2, 3)
     result = rc[:].apply(int)
     result.owner = False
+    twin.release()
     result.wait()
     rc.purge_local_results(targets=targets)
     assert list(rc.metadata) == [result.msg_ids[rank] for rank in left]

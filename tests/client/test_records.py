@@ -309,8 +309,10 @@ def test_2_29_what_is_purged_where(nb: Notebook) -> None:
         """
         rc.purge_everything()
         def kept():
+            gate = Gate(); held = [gate.hold(rc[n]) for n in (0, 1)]
             ar = rc[:2].apply_async(int)
             ar.owner = False
+            gate.open(2); [one.get() for one in held]
             ar.wait()
             return ar
         ar = kept()

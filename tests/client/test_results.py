@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from notebook import Notebook, lines
-from notebooks import START, check
+from notebooks import GATE, START, check
 
 HELPERS = """
 import concurrent.futures, threading, time
@@ -19,7 +19,7 @@ def fails_on(engine):
 
 @pytest.fixture(scope="module", autouse=True)
 def start(nb: Notebook) -> None:
-    check(nb, START)
+    check(nb, START + GATE)
     check(nb, HELPERS)
 
 
@@ -27,10 +27,11 @@ def test_4_01_get(nb: Notebook) -> None:
     check(
         nb,
         """
-        ar = dview.apply_async(time.sleep, 0.3)
-        assert repr(ar) == '<AsyncResult(sleep): pending>'
+        gate = Gate(); ar = gate.hold(dview)
+        assert repr(ar) == '<AsyncResult(<lambda>): pending>'
         raises(TimeoutError, '^Result not ready\\\\.$', ar.get, 0)
-        assert ar.get() == [None] * 4 and repr(ar) == '<AsyncResult(sleep): finished>'
+        gate.open(4)
+        assert ar.get() == [b'x'] * 4 and repr(ar) == '<AsyncResult(<lambda>): finished>'
         failed = dview.apply_async(fails_on, 1)
         error = raises(ipp.CompositeError, r'\\[1:apply\\]ValueError: engine 1', failed.get)
         assert len(error.elist) == 1 and repr(failed) == '<AsyncResult(fails_on): failed>'
@@ -67,13 +68,14 @@ def test_4_02_to_04_futures_dicts_and_waiting(nb: Notebook) -> None:
     check(
         nb,
         """
-        ar = dview.apply_async(time.sleep, 0.2)
+        gate = Gate(); ar = gate.hold(dview)
         assert ar.wait(0) is False
         done, pending = ar.wait(0, return_when=concurrent.futures.FIRST_COMPLETED)
         assert not done and len(pending) == 4 and all(isinstance(one, ipp.AsyncResult) for one in pending)
+        gate.open(4)
         done, pending = ar.wait(30, return_when=concurrent.futures.ALL_COMPLETED)
         assert len(done) == 4 and not pending and ar.wait() is True
-        assert ar.r == ar.result() == ar.result(1) == [None] * 4 and isinstance(ar, concurrent.futures.Future)
+        assert ar.r == ar.result() == ar.result(1) == [b'x'] * 4 and isinstance(ar, concurrent.futures.Future)
         several = [rc[n].apply_async(int, n) for n in range(4)]
         assert sorted(one.result() for one in concurrent.futures.as_completed(several, 30)) == [0, 1, 2, 3]
         assert rc[1:3].apply_async(int, 4).get_dict() == {1: 4, 2: 4}
@@ -88,9 +90,10 @@ def test_4_05_and_06_ready_and_successful(nb: Notebook) -> None:
     check(
         nb,
         """
-        ar = dview.apply_async(time.sleep, 0.2)
+        gate = Gate(); ar = gate.hold(dview)
         assert not ar.ready() and not ar.done()
         raises(RuntimeError, r'Cannot check successful\\(\\) if not done\\.', ar.successful)
+        gate.open(4)
         ar.wait()
         assert ar.ready() and ar.done() and ar.successful()
         failed = dview.apply_async(fails_on, 0)
@@ -148,8 +151,9 @@ def test_4_10_and_11_metadata(nb: Notebook) -> None:
             assert all(isinstance(one, datetime) and one.tzinfo is not None for one in times)
             assert times == sorted(times)
         raises(KeyError, 'nokey', ar.metadata[0].__setitem__, 'nokey', 1)
-        waiting = dview.apply_async(time.sleep, 0.2)
+        gate = Gate(); waiting = gate.hold(dview)
         assert waiting.stdout == [''] * 4 and waiting.completed == [None] * 4
+        gate.open(4)
         assert 'stdout' in dir(ar) and 'get' in dir(ar)
         """,
     )
@@ -159,14 +163,17 @@ def test_4_12_to_17_sequence_and_times(nb: Notebook) -> None:
     check(
         nb,
         """
-        ar = dview.apply_async(time.sleep, 0.3)
+        gate = Gate(); ar = gate.hold(dview)
         assert len(ar) == 4 and ar.progress == 0 and ar.elapsed > 0
         raises(TimeoutError, 'not ready', lambda: ar[0])
         raises(TimeoutError, 'result not ready', lambda: ar.serial_time)
         raises(TimeoutError, 'result not ready', lambda: ar.wall_time)
-        assert list(ar) == [None] * 4
+        gate.open(4)
+        assert list(ar) == [b'x'] * 4
         ar.wait()
-        assert ar[0] is None and ar[1:3] == [None, None] and ar.progress == 4
+        assert ar[0] == b'x' and ar[1:3] == [b'x', b'x'] and ar.progress == 4
+        ar = dview.apply_async(time.sleep, 0.3)
+        ar.wait()
         assert 1.2 <= ar.serial_time < 4 * ar.wall_time and ar.wall_time >= 0.3
         assert ar.timedelta(ar.started, ar.completed) >= 0.3
         assert abs(ar.timedelta(ar.submitted, ar.received) - ar.wall_time) < 1e-3
@@ -179,12 +186,13 @@ def test_4_18_and_19_abort(nb: Notebook) -> None:
     check(
         nb,
         """
-        first = dview.apply_async(time.sleep, 0.5)
+        gate = Gate(); first = gate.hold(dview)
         second = dview.apply_async(int)
         assert len(second.msg_ids) == len(set(second.msg_ids)) == 4
         second.abort()
         raises(ipp.CompositeError, 'TaskAborted', second.get)
         assert second.status == ['aborted'] * 4
+        gate.open(4)
         first.get()
         raises(RuntimeError, "Can't abort, I am already done!", first.abort)
         """,
@@ -207,8 +215,9 @@ def test_4_20_to_23_output_parts_and_futures(nb: Notebook) -> None:
         assert called.wait(30) and ar.exception() is None
         assert isinstance(dview.apply_async(fails_on, 0).exception(), ipp.CompositeError)
         assert await dview.apply_async(int, 3) == [3] * 4
-        left = rc[0].apply_async(time.sleep, 0.2)
+        gate = Gate(); left = gate.hold(rc[0])
         assert left.cancel() and left.cancelled()
+        gate.open()
         """,
     )
 
@@ -297,9 +306,11 @@ def test_6_06_what_users_catch(nb: Notebook) -> None:
         assert issubclass(ipp.CompositeError, ipp.RemoteError) and ipp.TimeoutError is TimeoutError
         for call in (lambda: dview.apply_sync(fails_on, 0), lambda: rc[0].apply_sync(fails_on, 0)):
             raises(ipp.RemoteError, 'ValueError', call)
-        queue = [rc[0].apply_async(time.sleep, 0.3), rc[0].apply_async(int)]
+        gate = Gate()
+        queue = [gate.hold(rc[0]), rc[0].apply_async(int)]
         queue[1].abort()
         raises(ipp.TaskAborted, 'before it began', queue[1].get)
+        gate.open()
         from ipyparallel.error import NoEnginesRegistered
         assert 'wait_for_engines' in str(NoEnginesRegistered())
         """,

@@ -64,11 +64,16 @@ TEXTS = {
 }
 
 
+def results(cell: Cell) -> list[str]:
+    """Return what a cell gives: a bar comes besides where the machine is slow."""
+    return [text for text in cell.results if not text.startswith("%px: ")]
+
+
 @pytest.mark.parametrize("number", CELLS)
 def test_0_cell(tutorial: dict[int, Cell], number: int) -> None:
     cell = tutorial[number]
     assert cell.status == "ok", cell.error
-    assert cell.results == ([RESULTS[number]] if number in RESULTS else [])
+    assert results(cell) == ([RESULTS[number]] if number in RESULTS else [])
     assert cell.stdout == TEXTS.get(number, "") and cell.stderr == ""
 
 
@@ -82,5 +87,5 @@ def test_0_with_eight_engines_until_they_are_four() -> None:
             if number == 2:
                 assert cell.results == ["[0, 1, 2, 3, 4, 5, 6, 7]"]
             elif number != 3:
-                assert cell.results == ([RESULTS[number]] if number in RESULTS else [])
+                assert results(cell) == ([RESULTS[number]] if number in RESULTS else [])
                 assert cell.stdout == TEXTS.get(number, "")

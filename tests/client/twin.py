@@ -6,6 +6,7 @@ thread that runs one call after the other. What only real engines can show is te
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import queue
@@ -13,7 +14,7 @@ import threading
 import time
 import traceback
 import types
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from typing import Any
 
 from parallel_python.engine import operations
@@ -133,8 +134,9 @@ class Twin:
                 self.tell("value", name, rank, data, blobs)
                 return
             text = io.StringIO()
-            with redirect_stdout(text):
-                exec(work[1], self.namespaces[rank])
+            # `sys.stdout` is everybody's: what another thread writes there meanwhile is not the engine's.
+            self.namespaces[rank]["print"] = functools.partial(print, file=text)
+            exec(work[1], self.namespaces[rank])
             if text.getvalue():
                 self.tell("stream", name, rank, "stdout", text.getvalue())
 
