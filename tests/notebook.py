@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from jupyter_client.manager import KernelManager
@@ -191,14 +191,15 @@ class Notebook:
         return self.collect(request, code), asked
 
     def interrupt_when(self, code: str, text: str, timeout: float = 60) -> Cell:
-        """Run a cell and interrupt it when ``text`` has appeared on its standard output."""
-        seen = []
+        """Run a cell and interrupt it once, when ``text`` has appeared on its standard output."""
+        seen, interrupted = "", False
 
         def watch(message: dict[str, Any]) -> None:
-            if message["msg_type"] == "stream":
-                seen.append(message["content"]["text"])
-                if text in "".join(seen):
-                    seen.clear()
+            nonlocal seen, interrupted
+            if message["msg_type"] == "stream" and not interrupted:
+                seen += message["content"]["text"]
+                if text in seen:
+                    interrupted = True
                     self.manager.interrupt_kernel()
 
         return self.run(code, timeout, watch)
@@ -234,6 +235,17 @@ class Notebook:
 
 
 Watch = Callable[[dict[str, Any]], None]
+Seen = TypeVar("Seen")
+
+
+def eventually(
+    look: Callable[[], Seen], accept: Callable[[Seen], object] = bool, timeout: float = 20
+) -> Seen:
+    """Look again and again until what is seen is accepted, for ``timeout`` seconds; return the last."""
+    deadline = time.monotonic() + timeout
+    while not accept(seen := look()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return seen
 
 
 def lines(text: str, ranks: Sequence[int] = range(4), stream: str = "stdout") -> str:

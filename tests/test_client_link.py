@@ -6,7 +6,7 @@ from notebook import Notebook
 
 #: Submits pickled calls and gathers what is told until all tasks have ended.
 HELPERS = """
-import json, os, pickle, time, operator
+import json, os, pickle, tempfile, time, operator
 from parallel_python.local import link
 core = link().client()
 told = []
@@ -35,6 +35,10 @@ def of(name, *kinds):
     return [one for one in told if one[0] in kinds and one[1] == name]
 def values(name):
     return {one[2]: pickle.loads(one[3], buffers=one[4]) for one in sorted(of(name, "value"))}
+def gate():
+    path = os.path.join(tempfile.mkdtemp(), "gate")
+    os.mkfifo(path)
+    return path
 def outcomes(name):
     return {one[2]: one[3] for one in sorted(of(name, "done"))}
 """
@@ -104,13 +108,16 @@ def test_shared_memory_that_is_gone_is_an_error(nb: Notebook) -> None:
 def test_what_has_not_begun_is_taken_back(nb: Notebook) -> None:
     nb.ok(HELPERS)
     cell = nb.ok(
-        "core.submit([('a1', 'sleep', [0], call(time.sleep, 2)), ('a2', 'pow', [0, 1], call(pow, 2, 2))])\n"
+        "closed = gate()\n"
+        "core.submit([('a1', 'open', [0], call(os.open, closed, os.O_RDONLY)),\n"
+        "             ('a2', 'pow', [0, 1], call(pow, 2, 2))])\n"
         "wait_for('done', 'a2')\n"
         "queues = ask('query', 'queues', [])['engines']\n"
         "print(queues['0']['queue'], queues['1']['queue'])\n"
         "print(ask('abort', ['a2', 'a1']))\n"
         "wait('a2')\n"
         "print(outcomes('a2'), values('a2'))\n"
+        "os.open(closed, os.O_WRONLY)\n"
         "wait('a1')\n"
         "print(outcomes('a1'))"
     )
@@ -172,7 +179,9 @@ def test_signals_and_stacks(nb: Notebook) -> None:
         "core.submit([('s1', 'sleep', [1], call(time.sleep, 60))])\n"
         "while 'operations' not in (stacks := ask('query', 'stacks', [0, 1]))['1']['threads']: pass\n"
         "print(sorted(stacks))\n"
-        "status = ask('query', 'status', [])\n"
+        # Who is late with its answer is missing.
+        "while not all((status := ask('query', 'status', [])).get(rank, {}).get('status')\n"
+        "              for rank in '0123'): pass\n"
         "print([status[rank]['status']['resident'] > 0 for rank in '0123'],\n"
         "      [(status[rank]['runs'] or {}).get('label') for rank in '0123'])\n"
         "print(ask('signal', [1, 7], 15)[0])\n"
@@ -189,9 +198,13 @@ def test_signals_and_stacks(nb: Notebook) -> None:
 def test_an_engine_that_dies_loses_its_tasks_alone(nb: Notebook) -> None:
     nb.ok(HELPERS)
     cell = nb.ok(
-        "core.submit([('d1', 'sleep', [1, 2], call(time.sleep, 1)), ('d2', 'pow', [1], call(pow, 2, 2))])\n"
+        "closed = gate()\n"
+        "core.submit([('d1', 'open', [1, 2], call(os.open, closed, os.O_RDONLY)),\n"
+        "             ('d2', 'pow', [1], call(pow, 2, 2))])\n"
         "while not ask('query', 'queues', [])['engines']['1']['queue']: pass\n"
         "ask('signal', [1], 9)\n"
+        "wait_for('lost', 'd1')\n"
+        "os.open(closed, os.O_WRONLY)\n"
         "wait('d1', 'd2')\n"
         "print(outcomes('d1'), of('d1', 'lost')[0][2], 'SIGKILL' in of('d1', 'lost')[0][3])\n"
         "core.submit([('d3', 'pow', [0, 1, 2], call(pow, 2, 3))])\n"

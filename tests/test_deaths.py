@@ -40,7 +40,7 @@ def the_others_go_on(nb: Notebook, victim: int) -> None:
     """They keep their variables, whoever died, and refuse what needs all."""
     for survivor in {0, 1, 2, 3} - {victim}:
         assert nb.ok(f"%%px -t {survivor}\nprint(kept)").stdout == f"[stdout:{survivor}] kept\n"
-        refused = nb.fails(f"%%px -t {survivor}\nown.Barrier()", timeout=10)
+        refused = nb.fails(f"%%px -t {survivor}\nown.Barrier()", timeout=60)
         assert "has died" in refused.error and "%engines restart" in refused.error, refused.error
 
 
@@ -76,7 +76,7 @@ def test_the_others_get_out_of_mpi_itself(fresh: Notebook, what: str, victim: in
     """All have come to the call, so MPI has it, and one dies in it."""
     deadly = f"def deadly(a, b, c):\n    if rank == {victim}: os.kill(os.getpid(), signal.SIGKILL)"
     cell = fresh.fails(f"%%px\n{deadly}\n{WITHIN[what].format(victim=victim)}", timeout=30)
-    assert f"engine {victim} on " in cell.error and "not stopped" not in cell.error, cell.error
+    assert f"engine {victim} on " in cell.error, cell.error
     the_others_go_on(fresh, victim)
 
 

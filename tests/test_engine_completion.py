@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from notebook import Notebook
+from notebook import Notebook, eventually
 
 
 def reply_to(nb: Notebook, request: str) -> dict[str, Any]:
@@ -19,8 +19,18 @@ def reply_to(nb: Notebook, request: str) -> dict[str, Any]:
             return reply["content"]
 
 
-def complete(nb: Notebook, marked: str) -> tuple[list[str], str]:
-    """Complete at the ``|``; return the matches and what they stand in place of."""
+def complete(nb: Notebook, marked: str, *expected: str) -> tuple[list[str], str]:
+    """Complete at the ``|``; return the matches and what they stand in place of.
+
+    An engine that does not answer at once is not waited for: what is ``expected`` may take several requests.
+    """
+    return eventually(
+        lambda: complete_once(nb, marked),
+        lambda found: {match.rpartition(".")[2] for match in found[0]} >= set(expected),
+    )
+
+
+def complete_once(nb: Notebook, marked: str) -> tuple[list[str], str]:
     code, cursor = marked.replace("|", "", 1), marked.index("|")
     content = reply_to(nb, nb.client.complete(code, cursor))
     assert content["status"] == "ok"
@@ -31,9 +41,12 @@ def complete(nb: Notebook, marked: str) -> tuple[list[str], str]:
     return content["matches"], code[start:end]
 
 
-def inspect(nb: Notebook, marked: str) -> dict[str, Any]:
+def inspect(nb: Notebook, marked: str, *, known: bool = True) -> dict[str, Any]:
+    """Ask for help at the ``|``, again and again where something is ``known``; return the last reply."""
     code, cursor = marked.replace("|", "", 1), marked.index("|")
-    return reply_to(nb, nb.client.inspect(code, cursor))
+    return eventually(
+        lambda: reply_to(nb, nb.client.inspect(code, cursor)), lambda content: content["found"] or not known
+    )
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,7 +73,7 @@ def names(nb: Notebook) -> None:
 def test_names_of_the_first_target_and_of_the_notebook(
     nb: Notebook, code: str, typed: str | None, found: set[str], missing: set[str]
 ) -> None:
-    matches, replaced = complete(nb, code)
+    matches, replaced = complete(nb, code, *found)
     words = {match.rpartition(".")[2] for match in matches}
     assert found <= words and not missing & words
     assert typed is None or replaced.rpartition(".")[2] == typed
@@ -69,7 +82,7 @@ def test_names_of_the_first_target_and_of_the_notebook(
 
 def test_with_autopx_every_cell_is_code_of_engines(nb: Notebook) -> None:
     nb.ok("%autopx")
-    assert "everywhere_remote" in complete(nb, "x = every|")[0]
+    assert "everywhere_remote" in complete(nb, "x = every|", "everywhere_remote")[0]
     nb.ok("%autopx")
     assert "everywhere_remote" not in complete(nb, "x = every|")[0]
 
@@ -99,13 +112,13 @@ def test_a_busy_engine_is_not_waited_for(nb: Notebook, tmp_path: Path) -> None:
         release.write(b"x")
     assert "everywhere_local" in matches and "everywhere_remote" not in matches
     nb.ok("%px pass")
-    assert "everywhere_remote" in complete(nb, "%%px\nevery|")[0]
+    assert "everywhere_remote" in complete(nb, "%%px\nevery|", "everywhere_remote")[0]
 
 
 def test_help_is_that_of_the_engine(nb: Notebook) -> None:
     content = inspect(nb, "%%px -t 1\nthi|ng")
     assert content["found"] and "what it is for" in content["data"]["text/plain"]
-    assert not inspect(nb, "%%px -t 0\nthi|ng")["found"]
+    assert not inspect(nb, "%%px -t 0\nthi|ng", known=False)["found"]
     assert inspect(nb, "%%px\nle|n")["found"]
     assert inspect(nb, "%px everywhere_lo|cal")["found"], (
         "what only the notebook knows is better than nothing"
@@ -124,5 +137,5 @@ def test_a_dead_engine_is_not_asked(nb: Notebook) -> None:
     """Last in this file: the set is a new one afterwards."""
     nb.fails("%%px -t 0\nimport os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     assert "everywhere_local" in complete(nb, "%%px\nevery|")[0]
-    assert "everywhere_remote" in complete(nb, "%%px -t 2\nevery|")[0]
+    assert "everywhere_remote" in complete(nb, "%%px -t 2\nevery|", "everywhere_remote")[0]
     nb.ok("%engines restart", timeout=120)

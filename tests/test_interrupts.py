@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes.util
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -39,7 +40,12 @@ def fresh(nb: Notebook) -> Iterator[Notebook]:
 
 
 def stopped(nb: Notebook, code: str) -> Cell:
-    """Run a cell and interrupt it when every rank has begun."""
+    """Run code and interrupt it when every rank has begun."""
+    return stopped_cell(nb, f"%%px\nprint('begun', flush=True)\n{code}")
+
+
+def stopped_cell(nb: Notebook, cell: str) -> Cell:
+    """Run a cell and interrupt it when every rank has said that it has begun."""
     begun = 0
 
     def watch(message: dict[str, Any]) -> None:
@@ -50,7 +56,7 @@ def stopped(nb: Notebook, code: str) -> Cell:
                 begun = 0
                 nb.manager.interrupt_kernel()
 
-    return nb.run(f"%%px\nprint('begun', flush=True)\n{code}", 60, watch)
+    return nb.run(cell, 60, watch)
 
 
 def interrupted(nb: Notebook, code: str, ranks: str = "engines 0-3") -> str:
@@ -147,7 +153,7 @@ def test_collectives_that_not_all_reach(nb: Notebook, what: str) -> None:
     for rank in range(4):
         assert f"[{rank}:execute]Exception: interrupted earlier" in cell.error, cell.error
     assert "%engines restart" in cell.error
-    assert cell.seconds < 2
+    assert cell.seconds < 8
     # Others are not concerned.
     assert nb.ok("%px print(again.allreduce(1))").stdout == lines("4")
 
@@ -160,8 +166,14 @@ def test_the_world_is_whole_again_after_a_restart(fresh: Notebook) -> None:
 
 
 def test_an_interrupt_can_be_caught(nb: Notebook) -> None:
-    code = "try:\n    comm.recv(tag=99)\nexcept KeyboardInterrupt:\n    print('caught', comm.allgather(rank))"
-    cell = stopped(nb, code)
+    code = """%%px
+try:
+    print('begun', flush=True)
+    comm.recv(tag=99)
+except KeyboardInterrupt:
+    print('caught', comm.allgather(rank))
+"""
+    cell = stopped_cell(nb, code)
     assert cell.stdout.count("caught [0, 1, 2, 3]") == 4, cell.error
 
 
@@ -170,8 +182,8 @@ def test_a_signal_handler_of_the_users_runs_in_a_wait(nb: Notebook) -> None:
 import signal
 def ring(*_): raise TimeoutError('no message came')
 before = signal.signal(signal.SIGALRM, ring)
-signal.setitimer(signal.ITIMER_REAL, 0.2)
 try:
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
     comm.recv(tag=99)
 except TimeoutError as error:
     print(error)
@@ -223,13 +235,15 @@ print(int(got.sum()), all((block == 7).all() for block in [*blocks.values(), *ca
 
 
 def test_a_rank_in_a_long_call_is_named_and_comes_back(fresh: Notebook) -> None:
-    # `sum` does not look at signals; two seconds at the least, at most half a minute.
-    code = "import time\nif rank == 2: sum(range(150_000_000))\nelse: time.sleep(600)"
-    cell = stopped(fresh, code)
+    # Nothing in this looks at signals.
+    call = "any(map((time.monotonic() + 4).__lt__, iter(time.monotonic, None)))"
+    cell = stopped(fresh, f"import time\nif rank == 2: {call}\nelse: time.sleep(600)")
     assert cell.reply["content"]["ename"] == "KeyboardInterrupt", cell.error
-    assert "engine 2 has not stopped" in cell.error and "%engines restart" in cell.error, cell.error
-    assert "  engine 2 at line 3 of the cell: if rank == 2: sum(" in cell.error, cell.error
-    assert "[engines 0, 1, 3] KeyboardInterrupt" in cell.error, cell.error
+    # On a busy machine a rank may be named that is on its way.
+    named = r"engine 2 has not stopped|engines [0-3, -]+ have not stopped"
+    assert re.search(named, cell.error) and "%engines restart" in cell.error, cell.error
+    assert "  engine 2 at line 3 of the cell: if rank == 2: any(" in cell.error, cell.error
+    assert re.search(r"\[engines [013, ]+\] KeyboardInterrupt", cell.error), cell.error
     # Its output comes when the call has returned; the others' was shown long before.
     assert sorted(fresh.ok("%px print(1)", timeout=60).stdout.splitlines()) == lines("1").splitlines()
 

@@ -16,7 +16,17 @@ from pathlib import Path
 
 import pytest
 
-from notebook import Notebook, command, descendants, lines, mpiexec_of, parent, roles, wait_until_gone
+from notebook import (
+    Notebook,
+    command,
+    descendants,
+    eventually,
+    lines,
+    mpiexec_of,
+    parent,
+    roles,
+    wait_until_gone,
+)
 
 SHARED = Path("/dev/shm")
 
@@ -38,12 +48,11 @@ class Traces:
     #: Where other processes find the kernel.
     door: set[Path] = field(default_factory=set)
 
-    def left(self, timeout: float = 5) -> list[str]:
+    def left(self, timeout: float = 20) -> list[str]:
         """Return what is still there after so many seconds."""
         processes = wait_until_gone(self.processes, timeout)
-        deadline = time.monotonic() + 2
-        while (files := self._files()) and time.monotonic() < deadline:
-            time.sleep(0.05)  # The launcher, the last process, removes files before it ends; an heir may not.
+        # The launcher, the last process, removes files before it ends; an heir may not.
+        files = eventually(self._files, lambda files: not files)
         return [f"process {pid}" for pid in processes] + [str(file) for file in files]
 
     def _files(self) -> list[Path]:

@@ -63,7 +63,7 @@ libc.fflush(None)
 os.write(2, b"raw\\n")
 """
     cell = nb.ok(code)
-    assert cell.stdout == "[stdout:1] \npython\nshell\nchild\nc\n"
+    assert _of(1, cell.stdout.splitlines()) == ["python", "shell", "child", "c"]
     assert cell.stderr == "[stderr:1] raw\n"
 
 

@@ -34,13 +34,13 @@ def test_kernel_info_says_what_there_is(nb: Notebook) -> None:
 
 
 def test_control_answers_while_python_holds_the_gil(nb: Notebook) -> None:
-    request = nb.send("import ctypes\nprint('begun', flush=True)\nctypes.PyDLL(None).sleep(3)")
+    request = nb.send("import ctypes\nprint('begun', flush=True)\nctypes.PyDLL(None).sleep(5)")
     while nb.client.get_iopub_msg(timeout=20)["msg_type"] != "stream":
         pass
     start = time.monotonic()
     assert nb.control("kernel_info_request")["status"] == "ok"
     assert nb.control("interrupt_request")["status"] == "ok"
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 4
     while True:
         message = nb.client.get_iopub_msg(timeout=20)
         idle = message["content"].get("execution_state") == "idle"

@@ -87,12 +87,18 @@ def test_5_23_to_25_started_scaled_and_stopped(server: Server) -> None:
     for method in ("GET", "POST", "DELETE"):
         assert refused(server, method, "/none:x") == (404, "No such cluster: none:x")
     ok(server, "POST", json={"profile": "mpi", "cluster_id": "x y", "n": 1})
+    startup = Path(server.environment["IPYTHONDIR"]) / "profile_mpi" / "startup" / "00.py"
+    startup.parent.mkdir()
+    # The engines start no sooner than somebody has seen it.
+    startup.write_text(f"import os, time\nwhile os.path.exists({str(startup)!r}): time.sleep(0.01)\n")
     with ThreadPoolExecutor() as pool:
         # The server answers others while engines start, and starts them once.
         started = pool.submit(ok, server, "POST", "/mpi:x%20y")
         states = set()
         while not started.done():
             states.add(ok(server, "GET", "/mpi:x%20y")["state"])
+            if "starting" in states:
+                startup.unlink(missing_ok=True)
     assert states <= {"stopped", "starting", "running"} and "starting" in states
     model = started.result()
     assert model["controller"]["state"]["state"] == "running" and model["engines"]["n"] == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from notebook import Notebook, lines, mpiexec_of, parent, roles
+from notebook import Notebook, eventually, lines, mpiexec_of, parent, roles
 
 #: What copies of one process could have in common and must not.
 OWN = """
@@ -27,7 +27,7 @@ def test_engines_are_copies_with_a_life_of_their_own(family: str) -> None:
         found = roles(nb.pid)
         assert {parent(worker) for worker in found["worker"]} == found["supervisor"]
         assert {int(pid) for pid in columns[0]} == found["worker"]
-        assert not found["zygote"], "nobody needs it any more"
+        assert eventually(lambda: not roles(nb.pid)["zygote"], timeout=10), "nobody needs it any more"
         # A new set has a zygote of its own.
         nb.ok("%engines restart -n 2", timeout=60)
         assert nb.ok("%px print(1)", timeout=60).stdout == lines("1", range(2))

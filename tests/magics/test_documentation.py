@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from notebook import Notebook, lines
+from notebook import Cell, Notebook, eventually, lines
 
 PAGE = Path(__file__).parents[2] / "docs" / "magics.md"
 EXAMPLE = re.compile(r"^(?P<effect>[^\n]+)\n\n```python\n(?P<code>.*?)```", re.MULTILINE | re.DOTALL)
@@ -17,13 +17,21 @@ def test_the_examples_do_what_they_say() -> None:
     }
     assert len(examples) == PAGE.read_text("utf-8").count("```python")
     with Notebook(engines=4) as nb:
-        cells = {code: nb.ok(code, timeout=120) for code in examples}
+        cells = {code: run(nb, code) for code in examples}
         assert nb.ok("%px print('there')", timeout=60).stdout == lines("there", [0, 1]), "two fresh engines"
     by_effect = {effect: cells[code] for code, effect in examples.items()}
     for start, expected in EXPECTED.items():
         cell = next(cell for effect, cell in by_effect.items() if effect.startswith(start))
         shown = cell.stdout + "\n".join(cell.results)
         assert re.search(expected, shown), f"{start}: {shown!r}"
+
+
+def run(nb: Notebook, code: str) -> Cell:
+    """Run an example; once more where engines were so late that what they say alike was not shown once."""
+    return eventually(
+        lambda: nb.ok(code, timeout=120),
+        lambda cell: "--collapse" not in code or cell.stdout.startswith("[stdout:0-3] "),
+    )
 
 
 #: How an example's text begins, and what is then shown.

@@ -5,6 +5,8 @@ Tests are named after their rows of ``ipyparallel-behaviour.md`` §1.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from notebook import Notebook, lines
 from said import by_rank
 
@@ -82,10 +84,13 @@ def test_1_03_one_engine_gives_no_list(nb: Notebook) -> None:
     assert raised.stdout == "RemoteError\n"
 
 
-def test_1_26_a_failed_cell_aborts_those_behind_it(nb: Notebook) -> None:
-    nb.ok("%px b = 1")
-    nb.ok("%%px --noblock\nimport time\ntime.sleep(0.5)\n1/0")
+def test_1_26_a_failed_cell_aborts_those_behind_it(nb: Notebook, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    nb.ok("%px import os, time; b = 1")
+    waits = f"while not os.path.exists({str(gate)!r}): time.sleep(0.01)"
+    nb.ok(f"%%px --noblock\n{waits}\ntime.sleep(0.5)\n1/0")
     nb.ok("%%px --noblock\nb *= 2")
+    gate.touch()
     nb.run("%pxresult")
     assert nb.ok("%px print(b)").stdout == lines("1")
 
