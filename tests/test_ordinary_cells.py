@@ -86,7 +86,7 @@ CELLS = [
 BY_NATURE = [
     (re.compile(r"0x[0-9a-f]{6,}"), "ADDRESS"),
     (re.compile(r"ipykernel_\d+/\d+"), "CELL-FILE"),
-    (re.compile(r"\b\d+(\.\d+)? ?(ns|[µμu]s|ms|s)\b"), "TIME"),
+    (re.compile(r"\b\d+(\.\d+)?(e[+-]\d+)? ?(ns|[µμu]s|ms|s)\b"), "TIME"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "ID"),
     (re.compile(r"\d+:\d+<\d+:\d+, *[\d.?]+(it/s|s/it)"), "PACE"),
     (re.compile(r"\d+\.\d+(it/s|s/it)"), "PACE"),
