@@ -28,11 +28,19 @@ import os, tempfile
 class Gate:
     def __init__(self):
         self.path = os.path.join(tempfile.mkdtemp(), 'gate')
-        os.mkfifo(self.path)
-        # Kept open both ways: nobody waits to open it, and each who waits takes one byte.
-        self.pipe = os.open(self.path, os.O_RDWR)
+        # Kept open both ways: nobody waits to open them, and each who waits takes one byte.
+        for path in (self.path, self.path + '-bell'):
+            os.mkfifo(path)
+        self.pipe, self.bell = (os.open(path, os.O_RDWR) for path in (self.path, self.path + '-bell'))
     def hold(self, view):
-        return view.apply_async(lambda path: open(path, 'rb', 0).read(1), self.path)
+        def wait(path):
+            open(path + '-bell', 'wb', 0).write(b'x')
+            return open(path, 'rb', 0).read(1)
+        return view.apply_async(wait, self.path)
+    def wait_for(self, readers):
+        # Until so many are held.
+        for _ in range(readers):
+            os.read(self.bell, 1)
     def open(self, readers=1):
         os.write(self.pipe, b'x' * readers)
 """

@@ -10,9 +10,15 @@ from twin import Twin
 def test_2_24_another_clients_tasks(rc: Client) -> None:
     result = rc[:].apply(int, 7)
     other = Client()
-    for owner in (False, True):
-        found = other.get_result(result.msg_ids, owner=owner)
-        assert isinstance(found, ipp.AsyncHubResult) and found.get() == [7] * 4
+    found = other.get_result(result.msg_ids, owner=False)
+    assert isinstance(found, ipp.AsyncHubResult) and found.get() == [7] * 4
+    # They are kept here from now on, and until somebody owns them.
+    assert dict(other.results) == dict.fromkeys(result.msg_ids, 7) and set(other.metadata) == set(
+        result.msg_ids
+    )
+    found = other.get_result(result.msg_ids)
+    assert type(found) is ipp.AsyncResult and found.get() == [7] * 4
+    assert not other.results and not other.metadata
     assert isinstance(other.get_result(result.msg_ids[2]), ipp.AsyncHubResult)
     mine = other[0].apply(int)
     assert isinstance(other.get_result([*mine.msg_ids, *result.msg_ids]), ipp.AsyncHubResult)

@@ -42,6 +42,7 @@ def test_2_15_and_3_07_abort_of_all_and_of_some_engines(nb: Notebook) -> None:
         nb,
         """
         gate = Gate(); held = [gate.hold(rc[0]), gate.hold(rc[1])]
+        gate.wait_for(2)
         zero, one = rc[0].apply_async(int), rc[1].apply_async(int)
         assert rc.outstanding == {*held[0].msg_ids, *held[1].msg_ids, *zero.msg_ids, *one.msg_ids}
         rc.abort([zero, one], targets=1, block=True)

@@ -28,10 +28,10 @@ def test_4_01_get(nb: Notebook) -> None:
         nb,
         """
         gate = Gate(); ar = gate.hold(dview)
-        assert repr(ar) == '<AsyncResult(<lambda>): pending>'
+        assert repr(ar) == '<AsyncResult(wait): pending>'
         raises(TimeoutError, '^Result not ready\\\\.$', ar.get, 0)
         gate.open(4)
-        assert ar.get() == [b'x'] * 4 and repr(ar) == '<AsyncResult(<lambda>): finished>'
+        assert ar.get() == [b'x'] * 4 and repr(ar) == '<AsyncResult(wait): finished>'
         failed = dview.apply_async(fails_on, 1)
         error = raises(ipp.CompositeError, r'\\[1:apply\\]ValueError: engine 1', failed.get)
         assert len(error.elist) == 1 and repr(failed) == '<AsyncResult(fails_on): failed>'

@@ -30,6 +30,7 @@ class Records:
     _conversation: Conversation
     _history: list[str]
     _outstanding: set[str]
+    _results: Cache
     _metadata: Cache
 
     def get_result(
@@ -44,13 +45,13 @@ class Records:
         block : bool, optional
             Whether to wait until they are done.
         owner : bool
-            Whether this client forgets the values when the result has them.
+            Whether this client forgets the values when the result has them. If not, `results` has them.
 
         Returns
         -------
         AsyncResult
-            Also where it blocks. Of tasks that this client did not submit, or has forgotten: an
-            `AsyncHubResult`.
+            Also where it blocks. Of tasks that this client has neither submitted nor keeps, or has forgotten:
+            an `AsyncHubResult`.
 
         Raises
         ------
@@ -66,6 +67,10 @@ class Records:
         kind = AsyncResult if known else AsyncHubResult
         fname = wanted._fname if isinstance(wanted, AsyncResult) else "get_result"
         result = kind(self, children[0] if single and len(children) == 1 else children, fname, owner=owner)  # type: ignore[arg-type]
+        if not owner:
+            for part in result._parts:
+                self._results.keep(part)
+                self._metadata.keep(part)
         if self.block if block is None else block:
             result.wait()
         return result
