@@ -1,8 +1,8 @@
 //! When an interrupt may reach Python.
 //!
 //! **Invariant**: SIGINT and what follows it are sent only between [`Guard::begin`] and [`Guard::end`] of the task that
-//! was meant, and have arrived when `end` returns. One for a task that has not begun is kept until it does; one for a task that
-//! is over is forgotten.
+//! was meant, and have arrived when `end` returns. One for a task that has not begun is kept until it does; one for a
+//! task that is over is forgotten.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
