@@ -30,6 +30,8 @@ def test_2_13_engines_that_were_stopped_before(rc: Client, twin: Twin) -> None:
     assert engines(rc).wait(lambda: engines(rc).phase == "off", 30)
     with pytest.raises(ipp.EngineError, match="they were stopped, and have to be started first"):
         rc.wait_for_engines(1, interactive=False, timeout=5)
+    with pytest.raises(ipp.NoEnginesRegistered, match=r"requires engines.* will be none.*`%engines start`\."):
+        rc.direct_view().apply(int)
     # Whoever starts them again is waited for.
     twin.tell("engines", "launching", "", [])
     assert engines(rc).wait(lambda: engines(rc).phase == "launching", 30)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallel_python.client.connecting import connect
 from parallel_python.client.control import Control
+from parallel_python.client.errors import NoEnginesRegistered
 from parallel_python.client.link import Conversation
 from parallel_python.client.patience import Patience
 from parallel_python.client.purging import Purging
@@ -134,10 +135,15 @@ class Client(Views, Tasks, Patience, Control, Records, Resubmitting, Purging):
     def _targets(self, targets: Any) -> list[int]:
         """Return the engines that are meant, or raise why there are none."""
         self._conversation.check()
+        engines = self._conversation.engines
         try:
             return resolve(targets, self.ids)
+        except NoEnginesRegistered as error:
+            if not engines.ended:
+                raise
+            raise NoEnginesRegistered(f"{error} There will be none: {engines.ended}.") from None
         except IndexError as error:
-            dead = [engine.rank for engine in self._conversation.engines.table.values() if not engine.alive]
+            dead = [engine.rank for engine in engines.table.values() if not engine.alive]
             if not dead:
                 raise
             raise IndexError(f"{error} (these have died: {dead}; a restart brings them back)") from None

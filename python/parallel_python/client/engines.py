@@ -64,6 +64,13 @@ class Engines:
         """The engines that can work, in order."""
         return list(self._able)
 
+    @property
+    def ended(self) -> str:
+        """Why there are none, and will be none unless somebody starts them; empty where that is not so."""
+        if self.phase not in ("failed", "off"):
+            return ""
+        return self.reason or "they were stopped, and have to be started first, by `%engines start`"
+
     def uuid_of(self, rank: int) -> str | None:
         """Return what tells an engine from every other."""
         engine = self.table.get(rank)

@@ -36,7 +36,7 @@ def wait_for_engines(engines: Engines, n: int, timeout: float | None) -> Future[
     def look() -> None:
         if len(engines.ids) >= n and engines.phase == "up":
             settle(None)
-        elif engines.phase in ("failed", "off") or (engines.phase == "up" and _some_died()):
+        elif engines.ended or (engines.phase == "up" and _some_died()):
             settle(EngineError(_why()))
 
     def _some_died() -> bool:
@@ -46,8 +46,7 @@ def wait_for_engines(engines: Engines, n: int, timeout: float | None) -> Future[
         dead = [rank for rank, engine in engines.table.items() if not engine.alive]
         if dead:
             return f"Engine {dead[0]} unregistered while waiting for engines."
-        reason = engines.reason or "they were stopped, and have to be started first"
-        return f"there will be no engines: {reason}"
+        return f"there will be no engines: {engines.ended}"
 
     def settle(error: Exception | None) -> None:
         if look in engines.watchers:
