@@ -19,6 +19,7 @@ import resource
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from parallel_python.copying import together
 
@@ -178,14 +179,25 @@ def _free() -> float:
         for line in file:
             if line.startswith("MemAvailable:"):
                 free = 1024.0 * int(line.split()[1])
+    return min(free, *(_left_of(Path("/sys/fs/cgroup", group), *names) for group, *names in _LIMITS))
+
+
+#: Where a container's limit stands, what is used of it, and what of that are files (cgroups v2 and v1).
+_LIMITS = (
+    ("", "memory.max", "memory.current", "inactive_file"),
+    ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+
+
+def _left_of(group: Path, limit: str, used: str, files: str) -> float:
+    """Return how much of a container's memory can be had: infinity where nothing is said."""
     try:
-        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:
-            most = file.read().strip()
-        with open("/sys/fs/cgroup/memory.current", encoding="ascii") as file:
-            used = int(file.read())
+        most = float((group / limit).read_text("ascii").replace("max", "inf"))
+        stat = dict(line.split() for line in (group / "memory.stat").read_text("ascii").splitlines())
+        # Files that nobody has read lately make room when it is needed.
+        return most - int((group / used).read_text("ascii")) + int(stat.get(files, 0))
     except (OSError, ValueError):
-        return free
-    return free if most == "max" else min(free, float(most) - used)
+        return float("inf")
 
 
 def pages(size: int) -> int:

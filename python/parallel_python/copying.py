@@ -97,6 +97,8 @@ def is_plain(array: Any) -> bool:
         numpy is not None
         and type(array) is numpy.ndarray
         and array.dtype.kind in "biufc"
+        # Others may claim such a kind, and have no buffers.
+        and array.dtype.isbuiltin == 1
         and array.dtype.isnative
         and array.flags.c_contiguous
     )

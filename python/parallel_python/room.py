@@ -117,6 +117,15 @@ class Room:
             ],
         )
 
-    def __del__(self) -> None:
-        for descriptor in self._descriptors:
-            os.close(descriptor)
+    def close(self) -> None:
+        """Let go of the memory; what was read stays."""
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+    def __enter__(self) -> Room:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    __del__ = close

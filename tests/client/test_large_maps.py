@@ -161,6 +161,26 @@ while sum(rc[:].apply_sync(held)) or files():
     )
 
 
+def test_what_was_let_go_of_is_an_error_and_no_value(environment: dict[str, str]) -> None:
+    script(
+        environment,
+        """
+for make in (lambda: lview.apply(np.zeros, 1_000_000), lambda: lview.map(np.zeros, [1_000_000] * 4)):
+    ar = make()
+    ar.get()
+    ids = ar.msg_ids
+    del ar
+    gc.collect()
+    try:
+        print(rc.get_result(ids).get())
+    except ipp.RemoteError as error:
+        assert 'no longer there' in str(error), error
+    else:
+        raise AssertionError('a value that is not there')
+""",
+    )
+
+
 def test_what_a_chunk_cannot_send_is_named(environment: dict[str, str]) -> None:
     script(
         environment,

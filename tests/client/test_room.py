@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import resource
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,16 @@ def test_parts_are_written_side_by_side_in_any_order() -> None:
     del room
     assert bytes(whole) == b"".join(parts) and not whole.readonly
     whole[0] = 9
+
+
+def test_what_is_closed_takes_no_files_and_what_was_read_stays() -> None:
+    with Room(SIZES) as room:
+        numbers = room.place.descriptors
+        whole = room.read()
+    for number in numbers:
+        with pytest.raises(OSError):
+            os.fstat(number)
+    assert len(whole) == sum(SIZES) and not any(whole)
 
 
 def test_a_part_is_not_written_into_a_file_that_only_has_the_number() -> None:
@@ -44,3 +55,20 @@ def test_a_part_for_which_there_is_no_memory_says_so() -> None:
             room.place.write(memoryview(b"b" * SIZES[0]), 0)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(
+    ("files", "left"),
+    [
+        ({}, float("inf")),
+        ({"memory.max": "max\n", "memory.current": "5\n", "memory.stat": "inactive_file 1\n"}, float("inf")),
+        ({"memory.max": "100\n", "memory.current": "90\n", "memory.stat": "anon 10\ninactive_file 70\n"}, 80),
+        ({"memory.max": "100\n", "memory.current": "90\n", "memory.stat": ""}, 10),
+    ],
+)
+def test_files_that_nobody_reads_are_free_memory_of_a_container(
+    tmp_path: Path, files: dict[str, str], left: float
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert bulk._left_of(tmp_path, "memory.max", "memory.current", "inactive_file") == left

@@ -353,6 +353,14 @@ def test_3_21_large_arrays_are_gathered_in_place(nb: Notebook) -> None:
         raises(ipp.CompositeError, 'ZeroDivisionError', dview.gather, fails, block=True)
         left = "len(__import__('parallel_python.engine.parts').engine.parts._offered)"
         assert dview[left] == [0] * 4, 'nothing is held'
+        # One has no memory for its part.
+        limit = 'import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({}, -1))'
+        rc[2].execute(limit.format(1 << 20), block=True)
+        kept = raises(ipp.CompositeError, 'no memory for 20 MB', dview.gather, 'made(2_500_000)', block=True)
+        assert files() == before, 'a traceback holds no memory'
+        rc[2].execute(limit.format(-1), block=True)
+        assert (dview.gather('made(2_500_000)', block=True) == np.repeat(range(4), 2_500_000)).all()
+        assert rc.wait(timeout=30) and not rc.results and not rc.metadata
         """,
     )
 

@@ -23,6 +23,7 @@ from parallel_python.client.waitable import Waitable, no_limit
 
 if TYPE_CHECKING:
     from parallel_python.client.client import Client
+    from parallel_python.client.clientlink import Bell
 
 _counting = threading.Lock()
 
@@ -95,6 +96,21 @@ class AsyncResult(Timing, Several, Waitable):
                 self.set_exception(error)
         except concurrent.futures.InvalidStateError:
             pass  # It was cancelled: nobody wants to know.
+
+    # Here, where no interrupt comes (`parallel_python.local.locks`): it would keep the lock.
+
+    def _ring_when_done(self, bell: Bell) -> bool:
+        """Have a bell rung when it is done; whether it will be: not where it is done already."""
+        with self._condition:
+            if self.done():
+                return False
+            self._bells += (bell,)
+            return True
+
+    def _ring_no_more(self, bell: Bell) -> None:
+        """Forget a bell, if it was not rung."""
+        with self._condition:
+            self._bells = tuple(one for one in self._bells if one is not bell)
 
     def _error(self) -> BaseException | None:
         errors = [part.error for part in self._parts if part.error is not None]

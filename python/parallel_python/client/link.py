@@ -207,7 +207,7 @@ class Conversation:
                     self.ring_now()
                 try:
                     handlers[kind](*details)
-                except Exception:
+                except BaseException:  # A callback may raise `SystemExit`.
                     # One task that goes wrong must not keep the others from completing.
                     traceback.print_exc(file=sys.__stderr__)
         self._end()
@@ -277,7 +277,7 @@ class Conversation:
     def _conclude(self, part: Part, error: Exception | None) -> None:
         """End a part; where the kernel may try again elsewhere, only what comes last counts."""
         if part.task.balanced:
-            part.error = error
+            part.error = error or part.error
         else:
             part.finish(error)
 

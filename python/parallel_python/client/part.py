@@ -206,8 +206,9 @@ class Part:
 
     def restart(self) -> None:
         """Forget what an attempt has shown that failed and is repeated elsewhere."""
-        self._metadata, self._payload, self._value, self.times = None, None, None, None
-        self._printed = None
+        with _changing:
+            self._metadata, self._payload, self._value, self.times = None, None, None, None
+            self._printed, self.error = None, None
 
     def on_stream(self, stream: str, text: str) -> None:
         """Take in text."""

@@ -57,17 +57,14 @@ class Waitable(Future[Any]):
             return False
         self._client._conversation.refuse_to_wait()
         bell, rung = self._client._conversation.link.bell(), False
-        with self._condition:
-            if self.done():
-                return True
-            self._bells += (bell,)
+        if not self._ring_when_done(bell):
+            return True
         try:
             rung = bell.wait(limit)
         finally:
             if not rung:
                 # It is a descriptor: who polls a thousand results must not leave a thousand behind.
-                with self._condition:
-                    self._bells = tuple(one for one in self._bells if one is not bell)
+                self._ring_no_more(bell)
         return rung
 
     def _invoke_callbacks(self) -> None:
@@ -176,3 +173,7 @@ class Waitable(Future[Any]):
             """Return one result for each task."""
 
         def _has_failed(self) -> bool: ...
+
+        def _ring_when_done(self, bell: Bell) -> bool: ...
+
+        def _ring_no_more(self, bell: Bell) -> None: ...

@@ -55,7 +55,8 @@ def gather(view: DirectView, key: str, targets: list[int], mapper: Map) -> Any:
     except BaseException:
         # What has failed on one engine, or was interrupted, is held by others.
         with suppress(Exception):
-            view.client._apply(targets, parts.withdraw, (token,), {})
+            sent = view.client._apply(targets, parts.withdraw, (token,), {})
+            AsyncResult(view.client, sent, "gather", targets, owner=True)
         raise
 
 
@@ -72,13 +73,15 @@ def _gather(view: DirectView, key: str, targets: list[int], mapper: Map, token: 
         for place, value in zip(offering, values, strict=True):
             found[place] = value
         return mapper.join(found)
-    calls: list[Call] = [(parts.deliver, (token, room.place, offset), {}) for offset in room.offsets]
-    left = _values(view, client._apply_each(targets, calls, calls[0], label), targets)
-    for value, offset in zip(left, room.offsets, strict=True):
-        if value is not None:
-            # Its engine does not share memory with this process.
-            room.place.write(memoryview(value).cast("B"), offset)
-    return _array(found, room)
+    # At the end it is closed, also where a traceback still holds it.
+    with room:
+        calls: list[Call] = [(parts.deliver, (token, room.place, offset), {}) for offset in room.offsets]
+        left = _values(view, client._apply_each(targets, calls, calls[0], label), targets)
+        for value, offset in zip(left, room.offsets, strict=True):
+            if value is not None:
+                # Its engine does not share memory with this process.
+                room.place.write(memoryview(value).cast("B"), offset)
+        return _array(found, room)
 
 
 def _values(view: DirectView, sent: list[Part], targets: list[int]) -> list[Any]:
