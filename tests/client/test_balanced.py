@@ -46,6 +46,34 @@ def test_3_33_map(nb: Notebook) -> None:
     )
 
 
+def test_3_33_tasks_share_no_state_of_the_function(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        import random
+        lview = rc.load_balanced_view()
+        def kept(x, seen=[]):
+            seen.append(x)
+            return len(seen)
+        class Counter:
+            n = 0
+            def count(self, x):
+                self.n += 1
+                return self.n
+        def closure():
+            n = 0
+            def count(x):
+                nonlocal n
+                n += 1
+                return n
+            return count
+        for count in (kept, Counter().count, closure()):
+            assert lview.map_sync(count, range(12)) == [1] * 12
+        assert len(set(lview.map_sync(random.Random(0).randint, [1] * 12, [10**6] * 12))) == 1
+        """,
+    )
+
+
 def test_3_34_imap(nb: Notebook) -> None:
     check(
         nb,

@@ -53,6 +53,18 @@ def test_4_23_a_cancelled_result_has_no_value(rc: Client, twin: Twin) -> None:
         result.get(return_when=concurrent.futures.FIRST_EXCEPTION)
 
 
+def test_4_23_who_waits_for_several_is_told_of_a_cancelled_one(rc: Client, twin: Twin) -> None:
+    twin.hold(0, 1)
+    first, given_up = rc[0].apply(int), rc[1].apply(int)
+    waiting = concurrent.futures.as_completed([first, given_up], timeout=30)
+    assert given_up.cancel() and given_up.cancel()
+    assert next(waiting) is given_up
+    assert rc.wait(given_up, timeout=30) and given_up.wait(0)
+    twin.release()
+    assert next(waiting) is first
+    assert concurrent.futures.wait([first, given_up], 30).not_done == set()
+
+
 def test_4_23_times_of_a_cancelled_result_are_those_of_its_tasks(rc: Client, twin: Twin) -> None:
     twin.hold(0, 1, 2, 3)
     result = rc[:].apply(give)

@@ -260,6 +260,21 @@ def test_3_34_an_iterator_that_is_gone_begins_nothing(rc: Client, twin: Twin) ->
     assert not feeder.is_alive() and source.read == 4
 
 
+def test_3_34_calls_have_the_flags_of_when_it_began(rc: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    view, seen = rc.load_balanced_view(), []
+    balance = type(view)._balance
+
+    def look(self: Any) -> Any:
+        seen.append(self.retries)
+        return balance(self)
+
+    monkeypatch.setattr(type(view), "_balance", look)
+    with view.temp_flags(retries=3):
+        values = view.imap(str, range(40), max_outstanding=1)
+    assert list(values) == list(map(str, range(40))) and set(seen) == {3}
+    assert set(values._feed._view.history) <= set(view.history)
+
+
 def test_3_12_workers(rc: Client) -> None:
     view = rc.load_balanced_view([1, 3])
     assert isinstance(view, LoadBalancedView) and isinstance(view.executor, ViewExecutor)

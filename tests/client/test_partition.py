@@ -67,6 +67,12 @@ def test_texts_and_frames_are_values_of_their_own(mapper: Map) -> None:
     assert type(joined) is list and list(pandas.concat(joined).x) == [0, 1]
 
 
+@pytest.mark.parametrize("mapper", [Map(), RoundRobinMap()])
+def test_arrays_without_items_are_values_of_their_own(mapper: Map) -> None:
+    numpy = pytest.importorskip("numpy")
+    assert mapper.join([numpy.array(1.0), numpy.array(2.0)]) == [1.0, 2.0]
+
+
 def test_what_cannot_be_joined_stays_as_it_is() -> None:
     assert Map().join([1, 2, 3]) == [1, 2, 3]
     assert Map().join([{"a": 1}, {"b": 2}]) == [{"a": 1}, {"b": 2}]

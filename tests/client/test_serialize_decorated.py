@@ -71,6 +71,33 @@ def test_a_decorator_of_the_users_module_sees_that_module(tmp_path: Path, wraps:
     run(path + RECEIVE + "assert values[0](1) == 6 and values[1]() == 6", data)
 
 
+def test_bound_methods_are_the_ones_that_were_meant() -> None:
+    data = run(
+        textwrap.dedent(
+            """
+            def timed(f):
+                def wrapper(self, x): return f(self, x) + 1
+                return wrapper
+            class Base:
+                def who(self, x): return "base"
+            class Sim(Base):
+                @timed
+                def step(self, x): return x * 10
+                square = lambda self, x: x * x
+                def __own(self, x): return -x
+                def who(self, x): return "sim"
+                @classmethod
+                def made(cls, x): return cls.__name__
+                def methods(self):
+                    return self.step, self.square, self.__own, self.who, super().who, self.made
+            values = Sim().methods()
+            """
+        )
+        + SEND
+    )
+    run(RECEIVE + 'assert [method(3) for method in values] == [31, 9, -3, "sim", "base", "Sim"]', data)
+
+
 def test_functions_with_a_cache_travel_and_come_along() -> None:
     data = run(
         textwrap.dedent(

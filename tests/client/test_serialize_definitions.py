@@ -197,3 +197,35 @@ def test_annotations_name_what_was_typed_in() -> None:
         assert again[3] is T and again[4] is P and again[5] is UserId
         """,
     )
+
+
+def test_what_cannot_be_sent_stays_and_all_else_that_a_function_names_comes_along() -> None:
+    data = run(
+        textwrap.dedent(
+            """
+            import threading
+            class Cache: lock = threading.Lock()
+            def odd(n): return bool(n) and even(n - 1)
+            def even(n): return not n or odd(n - 1) or Cache is None
+            def helper(x): return x + 1 if even(4) else Cache()
+            def f(x, use=False): return Cache() if use else helper(x)
+            values = f
+            """
+        )
+        + SEND
+    )
+    run(
+        RECEIVE
+        + textwrap.dedent(
+            """
+            assert values(1) == 2
+            try:
+                values(1, use=True)
+            except NameError as error:
+                assert error.name == 'Cache'
+            else:
+                raise AssertionError
+            """
+        ),
+        data,
+    )

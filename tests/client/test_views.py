@@ -40,6 +40,31 @@ def test_3_01_targets_say_how_many_results_there_are(nb: Notebook) -> None:
     )
 
 
+def test_3_01_a_view_of_no_engine_does_nothing_and_says_so(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        none = rc[4:]
+        for call in (lambda: none.apply_async(int), lambda: none.execute('1'), lambda: none.push({'a': 1}),
+                     lambda: none.pull('a'), lambda: none.map(int, range(5)), lambda: none.gather('a'),
+                     lambda: none.scatter('a', range(5)), lambda: rc[[]].apply_sync(int)):
+            raises(ValueError, 'there is no engine at', call)
+        """,
+    )
+
+
+def test_3_01_a_number_of_numpys_is_one_engine(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        import numpy as np
+        for engine in np.arange(2):
+            assert dview.pull('mpi_rank', targets=engine, block=True) == engine
+            assert rc[engine].apply_sync(int) == 0 and len(rc.direct_view(engine)) == 1
+        """,
+    )
+
+
 def test_3_02_flags(nb: Notebook) -> None:
     check(
         nb,
@@ -108,6 +133,21 @@ def test_3_05_map(nb: Notebook) -> None:
         raises(AssertionError, 'sequences', dview.map, str)
         raises(TypeError, 'block', dview.map_sync, str, [1], block=False)
         raises(TypeError, 'block', dview.map_async, str, [1], block=False)
+        """,
+    )
+
+
+def test_3_05_parts_beside_one_that_failed_are_as_they_are(nb: Notebook) -> None:
+    check(
+        nb,
+        """
+        @dview.parallel(block=True, return_exceptions=True)
+        def total(part): return sum(1 / x for x in part)
+        @dview.parallel(block=True, return_exceptions=True)
+        def text(part): return 'text' if part[0] else 1 / 0
+        for parts, others in ((total(range(8)), float), (text(range(8)), str)):
+            assert isinstance(parts[0], ipp.RemoteError) and len(parts) == 4, parts
+            assert all(isinstance(part, others) for part in parts[1:])
         """,
     )
 
@@ -356,11 +396,12 @@ def test_3_21_large_arrays_are_gathered_in_place(nb: Notebook) -> None:
         # One has no memory for its part.
         limit = 'import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({}, -1))'
         rc[2].execute(limit.format(1 << 20), block=True)
+        known = set(rc.metadata)
         kept = raises(ipp.CompositeError, 'no memory for 20 MB', dview.gather, 'made(2_500_000)', block=True)
         assert files() == before, 'a traceback holds no memory'
         rc[2].execute(limit.format(-1), block=True)
         assert (dview.gather('made(2_500_000)', block=True) == np.repeat(range(4), 2_500_000)).all()
-        assert rc.wait(timeout=30) and not rc.results and not rc.metadata
+        while set(rc.metadata) - known: pass
         """,
     )
 

@@ -12,7 +12,9 @@ import concurrent.futures
 import threading
 import warnings
 from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Future
+from concurrent.futures._base import CANCELLED
 from contextlib import AbstractContextManager
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from parallel_python.client.errors import combine
@@ -64,7 +66,7 @@ class AsyncResult(Timing, Several, Waitable):
         self._targets = targets
         self.owner = owner
         self._return_exceptions = return_exceptions
-        self._single_result = single or (isinstance(targets, int) and len(self._parts) == 1)
+        self._single_result = single or (len(self._parts) == 1 and isinstance(targets, Integral))
         self._left = len(self._parts)
         self._cache: Any = None
         self._made = False
@@ -106,6 +108,14 @@ class AsyncResult(Timing, Several, Waitable):
                 return False
             self._bells += (bell,)
             return True
+
+    def cancel(self) -> bool:
+        """Give it up: it has no value then, whatever engines give. Who waits for several futures is told."""
+        given_up = super().cancel()
+        with self._condition:
+            if self._state == CANCELLED:
+                self.set_running_or_notify_cancel()
+        return given_up
 
     def _ring_no_more(self, bell: Bell) -> None:
         """Forget a bell, if it was not rung."""

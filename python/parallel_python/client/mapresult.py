@@ -55,7 +55,7 @@ class AsyncMapResult(AsyncResult):
         if any(isinstance(value, BaseException) for value in values):
             items: list[Any] = []
             for value in values:
-                items.extend([value] if isinstance(value, BaseException) else value)
+                items.extend([value] if isinstance(value, BaseException) else self._items(value))
             return items
         return self._mapper.join(values)
 

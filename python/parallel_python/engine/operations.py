@@ -10,6 +10,7 @@ import keyword
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from parallel_python import bulk
@@ -166,7 +167,8 @@ def _values(function: Callable[..., Any], sequences: Sequence[Iterable[Any]]) ->
 
 
 #: Functions of maps that run here, by the token of their map. One with large data is made anew for each task,
-#: which copies nothing: kept, it would hold its data when the map has long ended.
+#: which copies nothing: kept, it would hold its data when the map has long ended. So is one in which a call
+#: may leave something: no task may depend on which others its engine has done.
 _functions: OrderedDict[str, Callable[..., Any]] = OrderedDict()
 
 
@@ -184,11 +186,21 @@ def map_packed(
             from parallel_python.remoting.reference import resolve
 
             unpacked = resolve(unpacked, main_namespace())
-        if not buffers:
+        if not buffers and _is_stateless(unpacked):
             _functions[token] = unpacked
         while len(_functions) > 32:
             _functions.popitem(last=False)
     return _values(unpacked, sequences)
+
+
+def _is_stateless(function: Any) -> bool:
+    """Tell whether calls of a function leave nothing in it for the next one."""
+    if isinstance(function, FunctionType):
+        kept = function.__closure__, function.__defaults__, function.__kwdefaults__, function.__dict__
+        return not any(kept)
+    if isinstance(function, BuiltinFunctionType):
+        return function.__self__ is None or isinstance(function.__self__, ModuleType)
+    return isinstance(function, type)
 
 
 def map_each(function: Callable[..., Any], *sequences: Any) -> Any:

@@ -33,14 +33,23 @@ VERSION = sys.version_info[:2]
 _written_in: WeakKeyDictionary[FunctionType, dict[str, Any]] = WeakKeyDictionary()
 
 
-def reduce_function(function: FunctionType, *, with_helpers: bool) -> tuple[Any, ...]:
-    """Return what `pickle` makes a function from that goes by value."""
+def reduce_function(function: FunctionType, takes: Callable[[Any], bool]) -> tuple[Any, ...]:
+    """Return what `pickle` makes a function from that goes by value.
+
+    Parameters
+    ----------
+    function : function
+        The function.
+    takes : callable
+        Whether a helper comes along.
+    """
     code = function.__code__
     closure = function.__closure__ or ()
     home = _home(function)
     own = _own_globals(function) if home is None else None
-    takes = with_helpers and home == "__main__"
-    helpers = helpers_of(function, _written_in.get(function, function.__globals__)) if takes else {}
+    written_in = _written_in.get(function, function.__globals__)
+    named = helpers_of(function, written_in) if home == "__main__" else {}
+    helpers = {name: helper for name, helper in named.items() if takes(helper)}
     state = (
         function.__name__,
         function.__qualname__,

@@ -17,7 +17,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from types import CellType, FunctionType, ModuleType
+from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from parallel_python.serialize import choice
@@ -79,6 +79,8 @@ class Pickler(pickle.Pickler):
         Where the pickle goes.
     with_helpers : bool
         Whether functions bring what they name along; see `parallel_python.serialize.helpers`.
+    tried : dict, optional
+        Then each of those is tried by itself, and left out if it cannot be sent. By id: which can.
 
     Attributes
     ----------
@@ -88,12 +90,19 @@ class Pickler(pickle.Pickler):
         Whether a `Reference` is in the pickle.
     """
 
-    def __init__(self, file: io.BytesIO, *, with_helpers: bool = True) -> None:
+    def __init__(
+        self, file: io.BytesIO, *, with_helpers: bool = True, tried: dict[int, bool] | None = None
+    ) -> None:
         self.buffers: list[memoryview] = []
         # Not a method of ours: a pickler that holds itself would hold the buffers until a collection.
         super().__init__(file, 5, buffer_callback=partial(take_large, self.buffers))
         self.references = False
-        self.with_helpers = with_helpers
+        self._with_helpers = with_helpers
+        self._tried = tried
+
+    def takes(self, helper: Any) -> bool:
+        """Tell whether what a function names comes along with it."""
+        return self._with_helpers and (self._tried is None or _can_be_sent(helper, self._tried))
 
     def reducer_override(self, value: Any) -> Any:
         """Return how to carry what `pickle` by itself cannot."""
@@ -119,7 +128,7 @@ def _function(pickler: Pickler, value: FunctionType) -> Any:
         return NotImplemented
     if is_dispatcher(value):
         return reduce_dispatcher(value)
-    return reduce_function(value, with_helpers=pickler.with_helpers)
+    return reduce_function(value, pickler.takes)
 
 
 def _module(pickler: Pickler, value: ModuleType) -> Any:
@@ -150,8 +159,15 @@ def _view_of(buffer: Any, format: str, shape: tuple[int, ...]) -> memoryview:
     return memoryview(buffer).cast("B").cast(format, shape)  # type: ignore[call-overload,no-any-return]
 
 
+def _method(pickler: Pickler, value: MethodType) -> Any:
+    """By its name, as pickle has it, only where that finds it: a decorator may have given another name."""
+    found = getattr(value.__self__, getattr(value.__func__, "__name__", ""), None)
+    return NotImplemented if found == value else (MethodType, (value.__func__, value.__self__))
+
+
 _REDUCERS: dict[type, Callable[[Pickler, Any], Any]] = {
     FunctionType: _function,
+    MethodType: _method,
     memoryview: _memoryview,
     CellType: lambda pickler, value: reduce_cell(value),
     ModuleType: _module,
@@ -218,11 +234,24 @@ def dumps(value: Any, *, with_helpers: bool = True) -> tuple[bytes, list[memoryv
             raise
         # A function may name what cannot be sent, and never use it there.
         file = io.BytesIO()
-        pickler = Pickler(file, with_helpers=False)
+        pickler = Pickler(file, tried={})
         pickler.dump(value)
     if file.tell() >= THRESHOLD:
         return _outside(file, pickler)
     return file.getvalue(), pickler.buffers, pickler.references
+
+
+def _can_be_sent(helper: Any, tried: dict[int, bool]) -> bool:
+    known = tried.get(id(helper))
+    if known is None:
+        # So that those who name each other are not tried for ever.
+        tried[id(helper)] = True
+        try:
+            Pickler(io.BytesIO(), tried=tried).dump(helper)
+        except Exception:
+            tried[id(helper)] = False
+        known = tried[id(helper)]
+    return known
 
 
 def _outside(file: io.BytesIO, pickler: Pickler) -> tuple[bytes, list[memoryview], bool]:

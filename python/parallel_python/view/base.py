@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from parallel_python.client.asyncresult import AsyncResult
@@ -282,7 +283,7 @@ class View:
     def __len__(self) -> int:
         if isinstance(self.targets, list | tuple | range):
             return len(self.targets)
-        return 1 if isinstance(self.targets, int) else len(self.client)
+        return 1 if isinstance(self.targets, Integral) else len(self.client)
 
     def __repr__(self) -> str:
         text = str(self.targets)

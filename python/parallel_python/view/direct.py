@@ -33,11 +33,18 @@ class DirectView(View):
         name: str | None = None,
     ) -> Any:
         targets = self.targets if targets is None else targets
-        chosen = self.client._targets(targets)
+        chosen = self._chosen(targets)
         parts = self._note(self.client._apply(chosen, function, args, kwargs or {}, self.label))
         fname = name or getattr(function, "__name__", None) or type(function).__name__
         result = self._result(parts, fname, targets)
         return self._finish(result, block)
+
+    def _chosen(self, targets: Any) -> list[int]:
+        """Return the engines that are meant, which are one at least."""
+        chosen = self.client._targets(targets)
+        if not chosen:
+            raise ValueError(f"there is no engine at {targets!r}: engines are {self.client.ids}")
+        return chosen
 
     def _result(self, parts: list[Any], fname: str, targets: Any) -> AsyncResult:
         return AsyncResult(self.client, parts, fname, targets, owner=True)
@@ -73,7 +80,7 @@ class DirectView(View):
         if not isinstance(code, str):
             raise TypeError(f"code must be text, not {type(code)!r}")
         targets = self.targets if targets is None else targets
-        chosen = self.client._targets(targets)
+        chosen = self._chosen(targets)
         parts = self._note(self.client._execute(chosen, code, silent, label or self.label))
         result = self._result(parts, "execute", targets)
         if self.block if block is None else block:
@@ -220,7 +227,7 @@ class DirectView(View):
             None where it blocks.
         """
         _check_name(key)
-        chosen = self.client._targets(self.targets if targets is None else targets)
+        chosen = self._chosen(self.targets if targets is None else targets)
         whole = divisible(seq)
         parts = mapper_for(dist).partition(whole, len(chosen))
         calls: list[Call] = [
@@ -254,7 +261,7 @@ class DirectView(View):
             The sequence where it blocks: a list's ``get()`` returns the list itself.
         """
         mapper = mapper_for(dist)
-        chosen = self.client._targets(self.targets if targets is None else targets)
+        chosen = self._chosen(self.targets if targets is None else targets)
         blocks = self.block if block is None else block
         if blocks and type(mapper) is Map and len(set(chosen)) == len(chosen):
             return gathered(gathering.gather(self, key, chosen, mapper))
@@ -317,7 +324,7 @@ class DirectView(View):
         if n == 0:
             return []
         mapper = mapper_for(dist)
-        targets = self.client._targets(self.targets)[:n]
+        targets = self._chosen(self.targets)[:n]
         divided = [mapper.partition(_first(sequence, n), len(targets)) for sequence in whole]
         chunks = list(zip(*divided, strict=True))
         label = label or self.label

@@ -72,5 +72,8 @@ def lazily(
     if limit < 0:
         raise ValueError(f"max_outstanding must be at least 1, 0 (no limit) or 'auto', not {limit}")
     arguments = zip(*sequences, strict=False)
-    feed = Feed(view, function, arguments, ordered, limit, 0 if whole else limit * AHEAD, return_exceptions)
+    # Its calls are made later, with the flags of now.
+    feed = Feed(
+        view._with(), function, arguments, ordered, limit, 0 if whole else limit * AHEAD, return_exceptions
+    )
     return LazyMapIterator(feed, return_exceptions, whole)

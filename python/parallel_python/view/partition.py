@@ -124,6 +124,8 @@ class RoundRobinMap(Map):
     def _join_arrays(self, parts: Sequence[Any]) -> Any:
         import numpy
 
+        if not all(part.ndim for part in map(numpy.asarray, parts)):
+            return list(parts)
         library = _library(parts)
         parts = [library.asarray(part) for part in parts]
         total = sum(map(len, parts))
