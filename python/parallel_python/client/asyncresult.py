@@ -109,6 +109,11 @@ class AsyncResult(Timing, Several, Waitable):
             self._bells += (bell,)
             return True
 
+    def _ring_no_more(self, bell: Bell) -> None:
+        """Forget a bell, if it was not rung."""
+        with self._condition:
+            self._bells = tuple(one for one in self._bells if one is not bell)
+
     def cancel(self) -> bool:
         """Give it up: it has no value then, whatever engines give. Who waits for several futures is told."""
         given_up = super().cancel()
@@ -116,11 +121,6 @@ class AsyncResult(Timing, Several, Waitable):
             if self._state == CANCELLED:
                 self.set_running_or_notify_cancel()
         return given_up
-
-    def _ring_no_more(self, bell: Bell) -> None:
-        """Forget a bell, if it was not rung."""
-        with self._condition:
-            self._bells = tuple(one for one in self._bells if one is not bell)
 
     def _error(self) -> BaseException | None:
         errors = [part.error for part in self._parts if part.error is not None]

@@ -242,16 +242,14 @@ def dumps(value: Any, *, with_helpers: bool = True) -> tuple[bytes, list[memoryv
 
 
 def _can_be_sent(helper: Any, tried: dict[int, bool]) -> bool:
-    known = tried.get(id(helper))
-    if known is None:
+    if id(helper) not in tried:
         # So that those who name each other are not tried for ever.
         tried[id(helper)] = True
         try:
             Pickler(io.BytesIO(), tried=tried).dump(helper)
         except Exception:
             tried[id(helper)] = False
-        known = tried[id(helper)]
-    return known
+    return tried[id(helper)]
 
 
 def _outside(file: io.BytesIO, pickler: Pickler) -> tuple[bytes, list[memoryview], bool]:

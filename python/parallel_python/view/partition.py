@@ -93,7 +93,10 @@ class Map:
         if not parts or not all(joinable(part) for part in parts):
             return list(parts)
         if any(is_array(part) for part in parts):
-            return self._join_arrays([part for part in parts if is_array(part) or len(part)])
+            import numpy
+
+            arrays = [part for part in parts if is_array(part) or len(part)]
+            return self._join_arrays(arrays) if all(map(numpy.ndim, arrays)) else arrays
         return list(self._order(parts))
 
     joinPartitions = join
@@ -104,8 +107,6 @@ class Map:
     def _join_arrays(self, parts: Sequence[Any]) -> Any:
         import numpy
 
-        if not all(part.ndim for part in map(numpy.asarray, parts)):
-            return list(parts)
         library = _library(parts)
         return concatenate(parts) if library is numpy else library.concatenate(parts)
 
@@ -124,8 +125,6 @@ class RoundRobinMap(Map):
     def _join_arrays(self, parts: Sequence[Any]) -> Any:
         import numpy
 
-        if not all(part.ndim for part in map(numpy.asarray, parts)):
-            return list(parts)
         library = _library(parts)
         parts = [library.asarray(part) for part in parts]
         total = sum(map(len, parts))
